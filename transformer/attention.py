@@ -1,0 +1,106 @@
+"""Scaled dot-product attention, and the multi-head module around it.
+
+Self-attention, cross-attention and cached decoding are one module: what differs is
+who supplies the keys and values, so that is an argument.
+
+    kv = attention.keys_values(x, positions)              # self-attention
+    kv = memory                                           # cross: once per sentence
+    kv = write(past, attention.keys_values(x, t), t)      # one decoding step
+    y = attention(x, kv, mask, positions)
+"""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Bool, Float, Int
+
+from transformer.positions import unrotated
+
+MASKED = jnp.finfo(jnp.float32).min
+"""The score of what must not be seen: finite, so that a row of nothing stays finite."""
+
+Rotation = Callable[
+    [Float[Array, "B T N H"], Int[Array, "B T"]], Float[Array, "B T N H"]
+]
+
+
+class KeyValues(NamedTuple):
+    """What queries attend to."""
+
+    key: Float[Array, "B S N H"]
+    value: Float[Array, "B S N H"]
+
+
+def weights(
+    query: Float[Array, "B T N H"],
+    key: Float[Array, "B S N H"],
+    mask: Bool[Array, "#B #T S"],
+) -> Float[Array, "B N T S"]:
+    """softmax(Q Kᵀ / √H) over the positions where `mask` is True, in float32."""
+    scores = jnp.einsum(
+        "BTNH,BSNH->BNTS", query, key, preferred_element_type=jnp.float32
+    )
+    scores = scores / math.sqrt(query.shape[-1])
+    return jax.nn.softmax(jnp.where(mask[:, None], scores, MASKED))
+
+
+def attend(
+    query: Float[Array, "B T N H"], kv: KeyValues, mask: Bool[Array, "#B #T S"]
+) -> Float[Array, "B T N H"]:
+    """softmax(Q Kᵀ / √H) V, equation 1 of the paper.
+
+    The one place where scores, softmax and values meet, so also the one place that
+    a fused kernel would replace.
+    """
+    mixture = weights(query, kv.key, mask).astype(query.dtype)
+    return jnp.einsum("BNTS,BSNH->BTNH", mixture, kv.value)
+
+
+def write(past: KeyValues, new: KeyValues, position: Int[Array, ""]) -> KeyValues:
+    """Returns `past` with `new` stored from `position` on."""
+    put = partial(jax.lax.dynamic_update_slice_in_dim, start_index=position, axis=1)
+    return jax.tree.map(put, past, new)
+
+
+class MultiHeadAttention(nn.Module):
+    """Attention by several heads at once, section 3.2.2 of the paper; no biases.
+
+    Args:
+        dim: D, the width of the model.
+        num_heads: N; each head is D / N wide.
+        rotation: what turns queries and keys by their positions, e.g. `rotate`.
+        dtype: the type of the products; parameters are float32.
+    """
+
+    dim: int
+    num_heads: int
+    rotation: Rotation = unrotated
+    dtype: DTypeLike = jnp.float32
+
+    def setup(self) -> None:
+        linear = partial(nn.DenseGeneral, use_bias=False, dtype=self.dtype)
+        heads = (self.num_heads, self.dim // self.num_heads)
+        self.query, self.key, self.value = linear(heads), linear(heads), linear(heads)
+        self.output = linear(self.dim, axis=(-2, -1))
+
+    def keys_values(
+        self, x: Float[Array, "B S D"], positions: Int[Array, "B S"]
+    ) -> KeyValues:
+        """What `x`, standing at `positions`, offers to be looked at."""
+        return KeyValues(self.rotation(self.key(x), positions), self.value(x))
+
+    def __call__(
+        self,
+        x: Float[Array, "B T D"],
+        kv: KeyValues,
+        mask: Bool[Array, "#B #T S"],
+        positions: Int[Array, "B T"],
+    ) -> Float[Array, "B T D"]:
+        query = self.rotation(self.query(x), positions)
+        return self.output(attend(query, kv, mask))

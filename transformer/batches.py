@@ -1,0 +1,250 @@
+"""Batches of few fixed shapes under a token budget, in an order anyone can recompute.
+
+Sentences are packed: a row holds several of them end to end, numbered as segments, so
+that hardly anything is padding and hardly any shape needs compiling. Which rows make
+batch number i is a pure function of (seed, i), planned in NumPy; Grain fetches ahead and
+remembers i, and a checkpoint keeps what Grain remembers.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+import grain
+import numpy as np
+from jaxtyping import Bool, Int
+
+from transformer.store import Side, Store
+from transformer.symbols import BOS, EOS, PAD
+
+SENTENCES = 4
+"""Sentences of mean length that a row should hold: with fewer, the ends stay empty."""
+
+OPEN = 16
+"""Rows held open while packing."""
+
+LANE = 4096
+"""Pairs that one packing lane takes; lanes are packed side by side in NumPy."""
+
+NOBODY = -1
+"""Stands for an empty row, in the last batch of a shape."""
+
+
+class Packed(NamedTuple):
+    """Rows of sentences end to end. Segments count from 1 in each row; 0 is padding."""
+
+    tokens: Int[np.ndarray, "A B T"]
+    segments: Int[np.ndarray, "A B T"]
+    positions: Int[np.ndarray, "A B T"]
+
+
+class Batch(NamedTuple):
+    """What one update learns from: A accumulated parts of B rows."""
+
+    source: Packed
+    """Sentences with EOS."""
+    target: Packed
+    """Sentences with BOS before them, as the decoder reads them."""
+    labels: Int[np.ndarray, "A B T"]
+    """Sentences with EOS, as the decoder should continue them."""
+
+
+class Shape(NamedTuple):
+    """A batch of `rows` rows, with room for `source` and `target` positions each."""
+
+    rows: int
+    source: int
+    target: int
+
+
+def lengths(store: Store) -> Int[np.ndarray, "n 2"]:
+    """Positions that each pair takes on the two sides, with EOS or BOS."""
+    return np.stack([store.source.lengths, store.target.lengths], axis=1) + 1
+
+
+def shapes(lengths: Int[np.ndarray, "n 2"], tokens: int) -> list[Shape]:
+    """Shapes that hold every pair, largest first; `tokens` bounds rows × length.
+
+    Most pairs fit the shortest rows, made for a few sentences of mean length. Each
+    further shape is twice as long and takes what does not fit the one before.
+    """
+    mean, longest = lengths.mean(axis=0), lengths.max(axis=0)
+    room = 2 ** np.ceil(np.log2(SENTENCES * mean.max())) * mean / mean.max()
+    found: list[Shape] = []
+    while not found or (longest > found[-1][1:]).any():
+        source, target = (8 * np.ceil(room / 8)).astype(int).tolist()
+        found.append(Shape(max(1, tokens // max(source, target)), source, target))
+        room = 2 * room
+    return found[::-1]
+
+
+def pack(
+    lengths: Int[np.ndarray, "n 2"], room: Int[np.ndarray, " 2"]
+) -> Int[np.ndarray, " n"]:
+    """A row for each pair so that no row exceeds `room` on either side.
+
+    Best fit among the open rows: a pair goes to the fullest one that takes it; if none
+    does, the fullest is closed for a new one.
+    """
+    lanes = max(1, len(lengths) // LANE)
+    items = np.zeros((-(-len(lengths) // lanes) * lanes, 2), int)
+    items[: len(lengths)] = lengths
+    items = items.reshape(-1, lanes, 2)
+    lane = np.arange(lanes)
+    rows = np.zeros(items.shape[:2], int)
+    number = np.arange(lanes * OPEN).reshape(lanes, OPEN)
+    free = np.broadcast_to(room, (lanes, OPEN, 2)).copy()
+    for item, row in zip(items, rows, strict=True):
+        fits = (free >= item[:, None]).all(axis=-1)
+        left = free.sum(axis=-1)
+        full = ~fits.any(axis=-1)
+        fits |= full[:, None]
+        choice = np.where(fits, left, room.sum() + 1).argmin(axis=-1)
+        fresh, slot = lane[full], choice[full]
+        free[fresh, slot] = room
+        number[fresh, slot] = number.max() + 1 + np.arange(len(fresh))
+        free[lane, choice] -= item
+        row[:] = number[lane, choice]
+    return rows.reshape(-1)[: len(lengths)]
+
+
+class Plan:
+    """Which pairs make which batch, epoch after epoch.
+
+    Args:
+        lengths: positions of each pair.
+        fitting: whether each pair takes part; those that do must fit a shape.
+        shapes: as from `shapes`.
+        accumulate: parts of one shape that make one update.
+        seed: decides the order.
+    """
+
+    def __init__(
+        self,
+        lengths: Int[np.ndarray, "n 2"],
+        fitting: Bool[np.ndarray, " n"],
+        shapes: list[Shape],
+        accumulate: int,
+        seed: int,
+    ) -> None:
+        self.shapes = shapes
+        self._accumulate, self._seed = accumulate, seed
+        self._rows: list[list[np.ndarray]] = []
+        rest = np.random.default_rng(seed).permutation(np.flatnonzero(fitting))
+        for shape in reversed(shapes):
+            room = np.array(shape[1:])
+            fits = (lengths[rest] <= room).all(axis=1)
+            self._rows.insert(0, _rows(rest[fits], pack(lengths[rest[fits]], room)))
+            rest = rest[~fits]
+        assert not len(rest)
+        counts = [
+            -(-len(rows) // (shape.rows * accumulate))
+            for rows, shape in zip(self._rows, shapes, strict=True)
+        ]
+        self.per_epoch = sum(counts)
+        """Batches of one epoch. The very first batch has the largest shape."""
+        room = sum(
+            count * accumulate * shape.rows * sum(shape[1:])
+            for count, shape in zip(counts, shapes, strict=True)
+        )
+        self.padding = 1 - lengths[fitting].sum() / room
+        """The share of positions, on both sides, that hold no token."""
+        self._epoch = lru_cache(maxsize=2)(self._shuffle)
+
+    def batch(self, number: int) -> tuple[Shape, list[list[np.ndarray]]]:
+        """The shape of batch `number`, counted over all epochs, and its pairs by row."""
+        epoch, index = divmod(number, self.per_epoch)
+        kind, rows = self._epoch(epoch)[index]
+        nobody = np.zeros(0, int)
+        pairs = [[self._rows[kind][r] if r >= 0 else nobody for r in p] for p in rows]
+        return self.shapes[kind], pairs
+
+    def _shuffle(self, epoch: int) -> list[tuple[int, Int[np.ndarray, "A B"]]]:
+        random = np.random.default_rng([self._seed, epoch])
+        batches = []
+        for kind, (rows, shape) in enumerate(zip(self._rows, self.shapes, strict=True)):
+            grid = (-1, self._accumulate, shape.rows)
+            empty = -len(rows) % (self._accumulate * shape.rows)
+            order = np.append(random.permutation(len(rows)), [NOBODY] * empty)
+            batches += [(kind, part) for part in order.astype(int).reshape(grid)]
+        order = random.permutation(len(batches)).tolist()
+        if epoch == 0:  # what does not fit in memory shall be known at once
+            order.insert(0, order.pop(order.index(0)))
+        return [batches[i] for i in order]
+
+
+def _rows(
+    pairs: Int[np.ndarray, " n"], rows: Int[np.ndarray, " n"]
+) -> list[Int[np.ndarray, " m"]]:
+    """The pairs of each row."""
+    order = np.argsort(rows, kind="stable")
+    ends = np.flatnonzero(np.diff(rows[order])) + 1
+    return np.split(pairs[order], ends) if len(pairs) else []
+
+
+def assemble(store: Store, shape: Shape, parts: list[list[np.ndarray]]) -> Batch:
+    """Copies sentences out of the store into one batch."""
+    source = _lay(store.source, parts, shape.source)
+    target = _lay(store.target, parts, shape.target)
+    shifted = np.where(target.positions == 0, BOS, np.roll(target.tokens, 1, axis=-1))
+    inputs = np.where(target.segments == 0, PAD, shifted)
+    return Batch(source, target._replace(tokens=inputs), target.tokens)
+
+
+def example(shape: Shape, accumulate: int) -> Batch:
+    """A batch of that shape without a sentence."""
+
+    def empty(length: int) -> np.ndarray:
+        return np.zeros((accumulate, shape.rows, length), np.int32)
+
+    source, target = empty(shape.source), empty(shape.target)
+    return Batch(Packed(*[source] * 3), Packed(*[target] * 3), target)
+
+
+def _lay(side: Side, parts: list[list[np.ndarray]], length: int) -> Packed:
+    """Sentences with EOS end to end in rows of `length`."""
+    rows = [row for part in parts for row in part]
+    pairs = np.concatenate(rows)
+    sizes = side.offsets[pairs + 1] - side.offsets[pairs] + 1
+    counts = np.array([len(row) for row in rows])
+    row = np.repeat(np.arange(len(rows)), counts)
+    segment = np.arange(len(pairs)) - np.repeat(np.cumsum(counts) - counts, counts)
+    before = np.cumsum(sizes) - sizes
+    first = np.repeat(before[segment == 0], counts[counts > 0])
+    position = np.arange(sizes.sum()) - np.repeat(before, sizes)
+    slot = np.repeat(row * length + before - first, sizes) + position
+    inside = position < np.repeat(sizes - 1, sizes)
+    tokens = np.full(len(position), EOS)
+    begin = np.repeat(side.offsets[pairs], sizes)
+    tokens[inside] = side.ids[(begin + position)[inside]]
+    filled = np.zeros((3, len(rows) * length), np.int32)
+    filled[:, slot] = tokens, np.repeat(segment + 1, sizes), position
+    return Packed(*filled.reshape(3, len(parts), -1, length))
+
+
+class _Source:
+    """Batches by number, as Grain wants them."""
+
+    def __init__(self, store: Store, plan: Plan, count: int) -> None:
+        self._store, self._plan, self._count = store, plan, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, number: int) -> Batch:
+        return assemble(self._store, *self._plan.batch(number))
+
+
+def stream(store: Store, plan: Plan, count: int) -> grain.DatasetIterator:
+    """The first `count` batches, fetched ahead by two threads.
+
+    Its `get_state` and `set_state` are what a checkpoint keeps of the data's position.
+    """
+    dataset = grain.MapDataset.source(_Source(store, plan, count))
+    return iter(dataset.to_iter_dataset(grain.ReadOptions(2, 16)))
+
+
+def once(store: Store, plan: Plan) -> Iterator[Batch]:
+    """Every pair once, for evaluation."""
+    for number in range(plan.per_epoch):
+        yield assemble(store, *plan.batch(number))

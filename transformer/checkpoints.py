@@ -1,0 +1,133 @@
+"""Checkpoints that are whole or not there: Orbax writes them, a seal proves it.
+
+Saving runs behind training. When Orbax has committed a checkpoint, the SHA-256 of each
+of its files is written beside them; only a checkpoint that matches its seal is loaded.
+This is the one import of Orbax.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jax
+from orbax.checkpoint import v1 as ocp
+
+SEAL = "seal.json"
+
+Items = dict[str, Any]
+"""Trees of arrays by name, each of which can be loaded alone."""
+
+
+class Checkpoints:
+    """The numbered checkpoints of one folder.
+
+    Kept are the newest one, and of those whose number divides by `every` the newest
+    `keep`.
+
+    Args:
+        warn: called with a sentence when a damaged checkpoint is passed over.
+    """
+
+    def __init__(
+        self, folder: Path, warn: Callable[[str], None], *, keep: int = 1, every: int = 1
+    ) -> None:
+        self._folder, self._warn = folder.resolve(), warn
+        self._keep, self._every = keep, every
+        self._saving: Future[None] | None = None
+        self._worker = ThreadPoolExecutor(max_workers=1)
+
+    def numbers(self) -> list[int]:
+        """Of the sealed checkpoints, ascending; whether they are intact is not said."""
+        seals = self._folder.glob(f"*/{SEAL}")
+        names = (path.parent.name for path in seals)
+        return sorted(int(name) for name in names if name.isdecimal())
+
+    def regular(self) -> list[int]:
+        """The newest `keep` that divide by `every`, ascending."""
+        return [n for n in self.numbers() if n % self._every == 0][-self._keep :]
+
+    def save(self, number: int, items: Items, notes: dict[str, Any]) -> None:
+        """Starts saving; `notes` are JSON. The arrays may be changed afterwards.
+
+        Raises:
+            OSError: if the save before this one failed, or this one fails at once.
+        """
+        self.wait()
+        path = self._folder / str(number)
+        _clear(path)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        response = ocp.save_checkpointables_async(path, items, custom_metadata=notes)
+
+        def finish() -> None:
+            response.result()
+            _seal(path)
+            self._prune()
+
+        self._saving = self._worker.submit(finish)
+
+    def wait(self) -> None:
+        """Returns when the last save is sealed. Raises what went wrong with it."""
+        if self._saving is not None:
+            saving, self._saving = self._saving, None
+            saving.result()
+
+    def load(self, number: int, like: Items) -> tuple[Items, dict[str, Any]]:
+        """The items named in `like`, with its shapes and shardings, and the notes."""
+        path = self._folder / str(number)
+        notes = ocp.checkpointables_metadata(path).custom_metadata
+        return ocp.load_checkpointables(path, jax.tree.map(_abstract, like)), notes
+
+    def newest(self) -> int | None:
+        """The newest intact checkpoint; warns of every damaged one passed over."""
+        for number in reversed(self.numbers()):
+            path = self._folder / str(number)
+            if _intact(path):
+                return number
+            self._warn(f"{path} is damaged and passed over.")
+        return None
+
+    def _prune(self) -> None:
+        """Removes what is not to be kept, and what an interrupted save left behind."""
+        kept = {str(number) for number in self.numbers()[-1:] + self.regular()}
+        for path in self._folder.iterdir():
+            if path.name not in kept:
+                _clear(path)
+
+
+def _abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:
+    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    sharding = getattr(leaf, "sharding", None) or sharding
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+
+
+def _clear(path: Path) -> None:
+    """Removes a checkpoint, its seal first, so that half of one never counts."""
+    (path / SEAL).unlink(missing_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _digests(path: Path) -> dict[str, str]:
+    digests = {}
+    for file in sorted(path.rglob("*")):
+        if file.is_file() and file.name != SEAL:
+            with file.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            digests[file.relative_to(path).as_posix()] = digest
+    return digests
+
+
+def _seal(path: Path) -> None:
+    draft = path / (SEAL + ".draft")
+    draft.write_text(json.dumps(_digests(path)))
+    draft.rename(path / SEAL)
+
+
+def _intact(path: Path) -> bool:
+    try:
+        return json.loads((path / SEAL).read_text()) == _digests(path)
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,190 @@
+"""Every setting, once: frozen dataclasses that validate themselves.
+
+The scripts parse them from the command line, `experiments` names whole sets of them,
+and a model folder keeps the one it was made with in `config.json`.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from transformer.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Sizes and kinds of the Transformer; the defaults are the paper's base model."""
+
+    vocab_size: int
+    """Pieces of the (joint) vocabulary; the tokenizer is trained to at most as many."""
+    source_vocab_size: int | None = None
+    """Pieces of a vocabulary of its own for the source; None shares the target's."""
+    dim: int = 512
+    hidden_dim: int = 2048
+    num_heads: int = 8
+    encoder_layers: int = 6
+    decoder_layers: int = 6
+    dropout: float = 0.1
+    norm: Literal["pre", "post"] = "post"
+    """Where layer normalisation stands; post is the paper's, pre trains more easily."""
+    activation: Literal["relu", "gelu", "swiglu"] = "relu"
+    positions: Literal["sinusoidal", "learned", "rotary"] = "sinusoidal"
+    max_positions: int = 1024
+    """Rows of the table of learned positions."""
+
+    def __post_init__(self) -> None:
+        _positive(self, "vocab_size", "dim", "hidden_dim", "num_heads")
+        _positive(self, "encoder_layers", "decoder_layers", "max_positions")
+        _share(self, "dropout")
+        if self.dim % (2 * self.num_heads):
+            raise InputError(
+                f"model.dim={self.dim} must be a multiple of twice "
+                f"model.num_heads={self.num_heads}, so that heads have an even width."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Where sentences come from and how they become batches.
+
+    A corpus is a prefix (`train` means train.en and train.de for the languages en and
+    de), one .tsv or .jsonl file, or `phrasebook:train|valid|test`, the built-in one.
+    Text files may end in .gz, .xz, .zst or .bz2.
+    """
+
+    train: str = "phrasebook:train"
+    valid: str = "phrasebook:valid"
+    test: str | None = None
+    """Scored once, at the end."""
+    source: str = "en"
+    target: str = "hi"
+    max_length: int = 128
+    """Pairs with more tokens than this on a side are left out, and reported."""
+    tokens: int = 4096
+    """Target positions of a batch, padding included."""
+    accumulate: int = 1
+    """Batches whose gradients make one update."""
+    tokenizer: Literal["bpe", "unigram"] = "bpe"
+    tokenizer_sentences: int = 1_000_000
+    """Sentences sampled to train the tokenizer."""
+
+    def __post_init__(self) -> None:
+        _positive(self, "max_length", "tokens", "accumulate")
+        _positive(self, "tokenizer_sentences")
+        if self.tokens < self.max_length:
+            raise InputError(
+                f"data.tokens={self.tokens} cannot hold one sentence of "
+                f"data.max_length={self.max_length}. Raise the first or lower the second."
+            )
+        if self.source == self.target:
+            raise InputError(
+                f"data.source and data.target are both {self.source!r}; "
+                "name two languages."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """Adam with decoupled weight decay, global-norm clipping, and a schedule."""
+
+    peak: float
+    """The highest learning rate, reached at the end of the warm-up."""
+    warmup: int
+    """Updates of linear rise."""
+    schedule: Literal["inverse_sqrt", "cosine", "constant"] = "inverse_sqrt"
+    """inverse_sqrt is the paper's; cosine falls to zero at `training.steps`."""
+    b1: float = 0.9
+    b2: float = 0.98
+    eps: float = 1e-9
+    weight_decay: float = 0.0
+    """On matrices only; 0 is the paper's Adam."""
+    max_norm: float = 1.0
+    """Gradients longer than this are shortened to it."""
+
+    def __post_init__(self) -> None:
+        _positive(self, "peak", "warmup", "eps", "max_norm")
+        _share(self, "b1", "b2")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How long to train, and what to look at and keep on the way."""
+
+    steps: int
+    """Updates in all."""
+    seed: int = 0
+    label_smoothing: float = 0.1
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Type of the products; auto is float32 on a CPU and bfloat16 elsewhere."""
+    log_every: int = 50
+    eval_every: int = 1000
+    """Updates between validations, each followed by a checkpoint."""
+    eval_sentences: int = 500
+    """Validation sentences translated for BLEU and chrF; the loss is of all."""
+    average: int = 5
+    """Checkpoints kept, and averaged when training ends."""
+    metric: Literal["loss", "bleu", "chrf"] = "chrf"
+    """Chooses the best checkpoint, and decides on early stopping."""
+    patience: int | None = None
+    """Validations without improvement before training stops; None never stops."""
+
+    def __post_init__(self) -> None:
+        _positive(self, "steps", "log_every", "eval_every", "eval_sentences", "average")
+        _share(self, "label_smoothing")
+        if self.patience is not None:
+            _positive(self, "patience")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One experiment."""
+
+    model: ModelConfig
+    data: DataConfig = field(default_factory=DataConfig)
+    optimizer: OptimizerConfig
+    training: TrainingConfig
+
+
+def to_dict(cfg: Config) -> dict[str, Any]:
+    """Plain values for JSON."""
+    return dataclasses.asdict(cfg)
+
+
+def from_dict(values: dict[str, Any]) -> Config:
+    """The inverse of `to_dict`. Raises `InputError` if a setting is unknown."""
+    try:
+        return Config(
+            model=ModelConfig(**values["model"]),
+            data=DataConfig(**values["data"]),
+            optimizer=OptimizerConfig(**values["optimizer"]),
+            training=TrainingConfig(**values["training"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"These settings are of another version of this program: {error}."
+        ) from error
+
+
+def differences(old: Config, new: Config) -> list[str]:
+    """One line for each setting in which the two differ."""
+    lines = []
+    for section, before in to_dict(old).items():
+        after = to_dict(new)[section]
+        lines += [
+            f"--{section}.{name} {after[name]} (was {value})"
+            for name, value in before.items()
+            if after[name] != value
+        ]
+    return lines
+
+
+def _positive(cfg: Any, *names: str) -> None:
+    for name in names:
+        if getattr(cfg, name) <= 0:
+            raise InputError(f"{name}={getattr(cfg, name)} must be above zero.")
+
+
+def _share(cfg: Any, *names: str) -> None:
+    for name in names:
+        if not 0 <= getattr(cfg, name) < 1:
+            raise InputError(f"{name}={getattr(cfg, name)} must be in [0, 1).")

@@ -1,0 +1,181 @@
+"""Parallel corpora as streams of sentence pairs, whatever the files look like.
+
+    PREFIX              PREFIX.en and PREFIX.de, a sentence a line
+    FILE.tsv            source, tab, target
+    FILE.jsonl          {"en": …, "de": …} or {"translation": {"en": …, "de": …}} a line
+    phrasebook:train    the built-in corpus; also phrasebook:valid and phrasebook:test
+
+Every file may end in .gz, .xz, .zst or .bz2 as well.
+"""
+
+import bz2
+import gzip
+import hashlib
+import io
+import json
+import lzma
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import zstandard
+
+from transformer import phrasebook
+from transformer.cleaning import Pair
+from transformer.errors import InputError
+
+PHRASEBOOK = "phrasebook:"
+
+OPENERS = {
+    ".gz": gzip.open,
+    ".xz": lzma.open,
+    ".zst": zstandard.open,
+    ".bz2": bz2.open,
+}
+
+
+class Corpus(NamedTuple):
+    """A name as in `DataConfig`, and the languages of its two sides."""
+
+    name: str
+    source: str
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.source} → {self.target})"
+
+
+def pairs(corpus: Corpus) -> Iterator[Pair]:
+    """Raw sentence pairs, in the order of the files.
+
+    Raises:
+        InputError: naming file and line, if a file is missing, not UTF-8, damaged, not
+            of its format, or if the two files of a prefix have different lengths.
+    """
+    if corpus.name.startswith(PHRASEBOOK):
+        return iter(_phrasebook(corpus))
+    paths = files(corpus)
+    if len(paths) == 2:
+        return _aligned(*paths)
+    return _records(paths[0], corpus)
+
+
+def files(corpus: Corpus) -> list[Path]:
+    """The one or two files of a corpus; none for the phrasebook."""
+    if corpus.name.startswith(PHRASEBOOK):
+        return []
+    if _format(Path(corpus.name)) in (".tsv", ".jsonl"):
+        return [_existing(Path(corpus.name))]
+    prefix = corpus.name
+    return [_found(f"{prefix}.{side}") for side in (corpus.source, corpus.target)]
+
+
+def fingerprint(corpus: Corpus) -> dict[str, str]:
+    """The SHA-256 of each file, by its name: what a model was trained on."""
+    if corpus.name.startswith(PHRASEBOOK):
+        text = "\n".join("\t".join(pair) for pair in pairs(corpus))
+        return {corpus.name: hashlib.sha256(text.encode()).hexdigest()}
+    marks = {}
+    for path in files(corpus):
+        with path.open("rb") as file:
+            marks[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return marks
+
+
+def lines(path: Path) -> Iterator[str]:
+    """Lines of a text file, split at newlines only, decompressed by its ending."""
+    opener = OPENERS.get(path.suffix, open)
+    number = 0
+    try:
+        with opener(path, "rb") as file:
+            for number, line in enumerate(_buffered(file), start=1):
+                yield line.rstrip(b"\r\n").decode()
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise InputError(
+            f"{path}, line {number}: byte 0x{byte:02x} is not UTF-8. Convert the file."
+        ) from error
+    except (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError) as error:
+        raise InputError(
+            f"{path} cannot be read after line {number}: {error}."
+        ) from error
+
+
+def _buffered(file: BinaryIO) -> BinaryIO:
+    """Zstandard's reader has no lines of its own."""
+    return file if hasattr(file, "readline") else io.BufferedReader(file)  # type: ignore[arg-type]
+
+
+def _phrasebook(corpus: Corpus) -> list[Pair]:
+    languages = corpus.source, corpus.target
+    if languages not in (("en", "hi"), ("hi", "en")):
+        raise InputError(
+            f"The phrasebook has English and Hindi, not {corpus.source!r} and "
+            f"{corpus.target!r}. Name your own corpus with data.train and data.valid."
+        )
+    part = corpus.name.removeprefix(PHRASEBOOK)
+    splits = phrasebook.split()._asdict()
+    if part not in splits:
+        raise InputError(
+            f"{corpus.name!r} is none of " + ", ".join(PHRASEBOOK + p for p in splits)
+        )
+    chosen = splits[part]
+    return chosen if corpus.source == "en" else [(hi, en) for en, hi in chosen]
+
+
+def _format(path: Path) -> str:
+    return Path(path.stem).suffix if path.suffix in OPENERS else path.suffix
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise InputError(f"{path} does not exist.")
+    return path
+
+
+def _found(name: str) -> Path:
+    """The file of that name, or the compressed one."""
+    for suffix in ("", *OPENERS):
+        if (path := Path(name + suffix)).is_file():
+            return path
+    endings = ", ".join(OPENERS)
+    raise InputError(f"{name} does not exist, nor with {endings} behind it.")
+
+
+def _aligned(source: Path, target: Path) -> Iterator[Pair]:
+    count = 0
+    for left, right in zip_longest(lines(source), lines(target)):
+        if left is None or right is None:
+            extra = target if left is None else source
+            raise InputError(
+                f"{source} and {target} have different lengths: {extra} goes on after "
+                f"line {count}. Align them line by line."
+            )
+        count += 1
+        yield left, right
+
+
+def _records(path: Path, corpus: Corpus) -> Iterator[Pair]:
+    parse = _tab_separated if _format(path) == ".tsv" else _json_record
+    for number, line in enumerate(lines(path), start=1):
+        try:
+            yield parse(line, corpus)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{path}, line {number}: {error} in {line[:80]!r}."
+            ) from error
+
+
+def _tab_separated(line: str, corpus: Corpus) -> Pair:
+    del corpus
+    source, tab, target = line.partition("\t")
+    if not tab:
+        raise ValueError("no tab")
+    return source, target.split("\t")[0]
+
+
+def _json_record(line: str, corpus: Corpus) -> Pair:
+    record = json.loads(line)
+    record = record.get("translation", record)
+    return str(record[corpus.source]), str(record[corpus.target])

@@ -1,0 +1,45 @@
+"""Dropout whose random bits cost one fused pass over the array.
+
+`jax.random.bernoulli` draws 32 cryptographic bits an element, which on a CPU takes
+longer than the matrix products around it (see benchmarks/RESULTS.md). A mask needs only
+bits that look independent, so we hash the element's number with one random word.
+"""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Key, UInt
+
+
+def _mix(x: UInt[Array, "..."]) -> UInt[Array, "..."]:
+    """A bijection of 32 bits in which every input bit moves half of the output bits.
+
+    Wellons 2018, "Prospecting for Hash Functions": `lowbias32`.
+    """
+    x = (x ^ (x >> 16)) * jnp.uint32(0x7FEB352D)
+    x = (x ^ (x >> 15)) * jnp.uint32(0x846CA68B)
+    return x ^ (x >> 16)
+
+
+def keep_mask(
+    key: Key[Array, ""], shape: tuple[int, ...], rate: float
+) -> Bool[Array, "..."]:
+    """True with probability 1 - `rate`, independently for each element."""
+    seed, offset = jax.random.bits(key, (2,))
+    counter = jax.lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
+    return _mix(_mix(counter ^ seed) + offset) >= jnp.uint32(rate * 2**32)
+
+
+class Dropout(nn.Module):
+    """Zeroes a share `rate` of the elements in training and scales up the others."""
+
+    rate: float
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*B"], *, train: bool) -> Float[Array, "*B"]:
+        if not train or self.rate == 0:
+            return x
+        keep = keep_mask(self.make_rng("dropout"), x.shape, self.rate)
+        return jnp.where(keep, x / (1 - self.rate), 0)

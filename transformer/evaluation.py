@@ -1,0 +1,105 @@
+"""How good a set of parameters is: loss, BLEU, chrF, and a few translations to read."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from transformer import batches, metrics, store
+from transformer.axes import Params
+from transformer.cleaning import Pair
+from transformer.config import Config
+from transformer.metrics import Score
+from transformer.model import Transformer
+from transformer.step import loss_sum
+from transformer.strategies import Greedy, Strategy
+from transformer.tokenizer import Tokenizers
+from transformer.translator import Translator
+
+SAMPLES = 3
+"""Validation sentences whose translation is shown."""
+
+
+class Sample(NamedTuple):
+    source: str
+    translation: str
+    reference: str
+
+
+class Evaluation(NamedTuple):
+    """Of one set of parameters."""
+
+    loss: float
+    """Nats a token, smoothed as in training."""
+    bleu: Score
+    chrf: Score
+    samples: list[Sample]
+
+    def merit(self, metric: str) -> float:
+        """The number to maximise for a `TrainingConfig.metric`."""
+        match metric:
+            case "loss":
+                return -self.loss
+            case "bleu":
+                return self.bleu.value
+            case _:
+                return self.chrf.value
+
+
+class Evaluator:
+    """Evaluates parameters on one set of sentence pairs, always the same way.
+
+    Args:
+        pairs: normalised; the loss leaves out pairs longer than `data.max_length`.
+        translated: how many of them are translated.
+    """
+
+    def __init__(
+        self,
+        cfg: Config,
+        model: Transformer,
+        tokenizers: Tokenizers,
+        pairs: list[Pair],
+        translated: int,
+    ) -> None:
+        self._pairs = pairs[:translated]
+        self._store = store.collect(map(tokenizers.encode, pairs))
+        lengths = batches.lengths(self._store)
+        fitting = (lengths <= cfg.data.max_length).all(axis=1)
+        shapes = batches.shapes(lengths[fitting], cfg.data.tokens)
+        self._plan = batches.Plan(lengths, fitting, shapes, accumulate=1, seed=0)
+        self._loss = jax.jit(partial(loss_sum, model, cfg.training.label_smoothing))
+        self._translator = Translator(
+            model, {}, tokenizers, longest=cfg.data.max_length
+        )
+
+    @property
+    def compilations(self) -> int:
+        """Programs that the first evaluation compiles."""
+        sources = [source for source, _ in self._pairs]
+        return len(self._plan.shapes) + len(self._translator.rooms(sources))
+
+    def __call__(self, params: Params, strategy: Strategy | None = None) -> Evaluation:
+        """Loss on all pairs; translations of the first ones, greedy by default."""
+        sources, references = zip(*self._pairs, strict=True)
+        translator = self._translator.with_params(params)
+        found = translator.translate(sources, strategy=strategy or Greedy())
+        texts = [translation.text for translation in found]
+        rows = zip(sources, texts, references, strict=True)
+        return Evaluation(
+            loss=self.loss(params),
+            bleu=metrics.bleu(texts, references),
+            chrf=metrics.chrf(texts, references),
+            samples=[Sample(*row) for _, row in zip(range(SAMPLES), rows, strict=False)],
+        )
+
+    def loss(self, params: Params) -> float:
+        """Mean over the tokens of all pairs that are not too long."""
+        total, tokens = 0.0, 0
+        for batch in batches.once(self._store, self._plan):
+            part = jax.tree.map(lambda x: x[0], batch)  # one part: nothing accumulates
+            loss, count = jax.device_get(self._loss(params, part))
+            total, tokens = total + float(loss), tokens + int(count)
+        return total / max(tokens, 1)

@@ -1,0 +1,47 @@
+"""The position-wise feed-forward layer, section 3.3 of the paper."""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+
+Activation = Callable[[Float[Array, "*B F"]], Float[Array, "*B F"]]
+
+
+class FeedForward(nn.Module):
+    """W₂ activation(W₁ x + b₁) + b₂; `jax.nn.relu` makes it equation 2 of the paper."""
+
+    dim: int
+    hidden_dim: int
+    activation: Activation = jax.nn.relu
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
+        hidden = nn.Dense(self.hidden_dim, dtype=self.dtype, name="hidden")(x)
+        return nn.Dense(self.dim, dtype=self.dtype, name="output")(
+            self.activation(hidden)
+        )
+
+
+class GatedFeedForward(nn.Module):
+    """W₂ (activation(W₁ x) ∘ W₃ x), no biases; with `jax.nn.silu` this is SwiGLU.
+
+    Shazeer 2020, "GLU Variants Improve Transformer", equation 6.
+    """
+
+    dim: int
+    hidden_dim: int
+    activation: Activation = jax.nn.silu
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
+        def linear(width: int, name: str) -> nn.Dense:
+            return nn.Dense(width, use_bias=False, dtype=self.dtype, name=name)
+
+        gate = self.activation(linear(self.hidden_dim, "gate")(x))
+        return linear(self.dim, "output")(gate * linear(self.hidden_dim, "hidden")(x))

@@ -1,0 +1,88 @@
+"""The model folder: what describes a model, and where its parts are.
+
+    config.json        settings, vocabulary sizes, versions, fingerprint of the data
+    tokenizer.model    SentencePiece; also source.model if the source has its own
+    weights/           parameters to translate with: the best so far
+    checkpoints/       everything training needs to continue
+    metrics.jsonl      one line a report
+"""
+
+import dataclasses
+import json
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from transformer import config
+from transformer.config import Config, ModelConfig
+from transformer.errors import InputError
+from transformer.tokenizer import Tokenizers
+
+FORMAT = 1
+"""Raised when older programs could not read a folder any more."""
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "sentencepiece")
+
+
+class Description(NamedTuple):
+    """What config.json says."""
+
+    config: Config
+    """As the user asked for it."""
+    vocabulary: tuple[int, int]
+    """Pieces that the tokenizers found, source and target."""
+    data: dict[str, str]
+    """SHA-256 of the training files."""
+
+    @property
+    def model(self) -> ModelConfig:
+        """The network as it was built: with the vocabulary that there is."""
+        return sized(self.config.model, self.vocabulary)
+
+
+def sized(cfg: ModelConfig, vocabulary: tuple[int, int]) -> ModelConfig:
+    """`cfg` with the vocabulary that the tokenizers found."""
+    source, target = vocabulary
+    own = None if cfg.source_vocab_size is None else source
+    return dataclasses.replace(cfg, vocab_size=target, source_vocab_size=own)
+
+
+def create(path: Path, description: Description, tokenizers: Tokenizers) -> None:
+    """Makes a model folder without weights; config.json, written last, makes it one."""
+    path.mkdir(parents=True, exist_ok=True)
+    tokenizers.save(path)
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "config": config.to_dict(description.config),
+        "vocabulary": description.vocabulary,
+        "data": description.data,
+        "versions": {name: metadata.version(name) for name in PACKAGES},
+    }
+    draft = path / "config.json.draft"
+    draft.write_text(json.dumps(content, indent=2), "utf-8")
+    draft.rename(path / "config.json")
+
+
+def exists(path: Path) -> bool:
+    return (path / "config.json").is_file()
+
+
+def describe(path: Path) -> Description:
+    """Raises `InputError` if `path` is no model folder, or one of a newer version."""
+    file = path / "config.json"
+    if not file.is_file():
+        raise InputError(f"{path} is no model folder: it has no config.json.")
+    try:
+        content = json.loads(file.read_text("utf-8"))
+        version = content["format"]
+        if version > FORMAT:
+            raise InputError(
+                f"{path} has format {version}, but this program reads up to {FORMAT}. "
+                "Install a newer version of this program."
+            )
+        source, target = content["vocabulary"]
+        return Description(
+            config.from_dict(content["config"]), (source, target), content["data"]
+        )
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise InputError(f"{file} is damaged: {error!r}.") from error

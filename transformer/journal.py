@@ -1,0 +1,119 @@
+"""What a run tells: on the terminal, in metrics.jsonl, and to TensorBoard."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from tensorboardX import SummaryWriter
+
+from transformer.evaluation import Evaluation
+
+FILE = "metrics.jsonl"
+
+
+class Journal:
+    """Reports of one run; a continued run goes on where the state was saved.
+
+    Args:
+        first: updates already done. Later reports of an interrupted run are dropped.
+        steps: updates in all.
+        log_every: updates between two reports.
+    """
+
+    def __init__(
+        self, folder: Path, console: Console, *, first: int, steps: int, log_every: int
+    ) -> None:
+        self._console = console
+        self._log_every = log_every
+        self._steps = steps
+        self._path = folder / FILE
+        _trim(self._path, first)
+        self._board = SummaryWriter(str(folder), purge_step=first + 1)
+        self._tokens, self._since = 0, time.monotonic()
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._task = self._bar.add_task("", total=steps, completed=first)
+
+    def __enter__(self) -> "Journal":
+        if self._console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.stop()
+        self._board.close()
+
+    def step(self, number: int, values: dict[str, float]) -> None:
+        """Reports update `number` if it is its turn."""
+        self._tokens += int(values["tokens"])
+        if number % self._log_every == 0 or number == self._steps:
+            speed = self._tokens / (time.monotonic() - self._since)
+            self.restart_clock()
+            report = values | {"tokens a second": speed}
+            self._write(number, "training", report)
+            line = (
+                f"loss {values['loss']:.3f}  rate {values['learning rate']:.2e}  "
+                f"{speed:,.0f} tokens/s  padding {values['padding']:.1%}"
+            )
+            if self._console.is_terminal:
+                self._bar.update(self._task, completed=number, description=line)
+            else:
+                self._console.print(f"{number:>7} / {self._steps}  {line}")
+
+    def restart_clock(self) -> None:
+        """Leaves what happened since the last report out of the speed."""
+        self._tokens, self._since = 0, time.monotonic()
+
+    def evaluation(self, number: int, kind: str, result: Evaluation) -> None:
+        """Reports an evaluation after update `number`."""
+        values = {
+            "loss": result.loss,
+            "bleu": result.bleu.value,
+            "chrf": result.chrf.value,
+        }
+        self._write(number, kind, values)
+        self._console.print(
+            f"[b]{kind}[/b] after {number:,} updates: loss {result.loss:.3f}  "
+            f"BLEU {result.bleu.value:.2f}  chrF {result.chrf.value:.2f}"
+        )
+        for sample in result.samples:
+            self._console.print(
+                f"  {escape(sample.source)}\n  → [b]{escape(sample.translation)}[/b]"
+            )
+            self._console.print(f"  = {escape(sample.reference)}", style="dim")
+        self.restart_clock()
+
+    def _write(self, number: int, kind: str, values: dict[str, Any]) -> None:
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": number, "kind": kind} | values) + "\n")
+        for name, value in values.items():
+            self._board.add_scalar(f"{kind}/{name}".replace(" ", "_"), value, number)
+
+
+def _trim(path: Path, last: int) -> None:
+    """Drops reports after update `last`, and half a line that a crash left."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text("utf-8").splitlines(keepends=True):
+        if not line.endswith("\n") or json.loads(line)["step"] > last:
+            break
+        kept.append(line)
+    draft = path.with_suffix(".draft")
+    draft.write_text("".join(kept), "utf-8")
+    draft.rename(path)

@@ -1,0 +1,174 @@
+"""Encoder and decoder layers, wired before or after the norm.
+
+Post-norm is the paper's, norm(x + f(x)); pre-norm, x + f(norm(x)), keeps the residual
+path free and trains without a long warm-up (Xiong et al. 2020). They are two classes
+over the same parts.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Bool, Float, Int
+
+from transformer import positions
+from transformer.attention import KeyValues, MultiHeadAttention, write
+from transformer.config import ModelConfig
+from transformer.dropout import Dropout
+from transformer.feed_forward import FeedForward, GatedFeedForward
+
+ROTATIONS = {
+    "sinusoidal": positions.unrotated,
+    "learned": positions.unrotated,
+    "rotary": positions.rotate,
+}
+
+FEED_FORWARDS = {
+    "relu": partial(FeedForward, activation=jax.nn.relu),
+    "gelu": partial(FeedForward, activation=jax.nn.gelu),
+    "swiglu": partial(GatedFeedForward, activation=jax.nn.silu),
+}
+
+
+class Layout(NamedTuple):
+    """Where the tokens of a batch stand, and what each of them may look at."""
+
+    positions: Int[Array, "B T"]
+    mask: Bool[Array, "#B #T S"]
+
+
+def _self_attention(cfg: ModelConfig, dtype: DTypeLike) -> MultiHeadAttention:
+    rotation = ROTATIONS[cfg.positions]
+    return MultiHeadAttention(cfg.dim, cfg.num_heads, rotation, dtype)
+
+
+def _feed_forward(cfg: ModelConfig, dtype: DTypeLike) -> nn.Module:
+    return FEED_FORWARDS[cfg.activation](cfg.dim, cfg.hidden_dim, dtype=dtype)
+
+
+class EncoderLayer(nn.Module):
+    """The parts of an encoder layer: self-attention and feed-forward."""
+
+    cfg: ModelConfig
+    dtype: DTypeLike = jnp.float32
+
+    def setup(self) -> None:
+        self.attention_norm = nn.LayerNorm(dtype=self.dtype)
+        self.attention = _self_attention(self.cfg, self.dtype)
+        self.feed_forward_norm = nn.LayerNorm(dtype=self.dtype)
+        self.feed_forward = _feed_forward(self.cfg, self.dtype)
+        self.dropout = Dropout(self.cfg.dropout)
+
+
+class PreNormEncoderLayer(EncoderLayer):
+    def __call__(
+        self,
+        x: Float[Array, "B S D"],
+        layout: Layout,
+        *,
+        train: bool,
+    ) -> Float[Array, "B S D"]:
+        h = self.attention_norm(x)
+        kv = self.attention.keys_values(h, layout.positions)
+        h = self.attention(h, kv, layout.mask, layout.positions)
+        x = x + self.dropout(h, train=train)
+        h = self.feed_forward(self.feed_forward_norm(x))
+        return x + self.dropout(h, train=train)
+
+
+class PostNormEncoderLayer(EncoderLayer):
+    def __call__(
+        self,
+        x: Float[Array, "B S D"],
+        layout: Layout,
+        *,
+        train: bool,
+    ) -> Float[Array, "B S D"]:
+        kv = self.attention.keys_values(x, layout.positions)
+        h = self.attention(x, kv, layout.mask, layout.positions)
+        x = self.attention_norm(x + self.dropout(h, train=train))
+        h = self.feed_forward(x)
+        return self.feed_forward_norm(x + self.dropout(h, train=train))
+
+
+class DecoderLayer(nn.Module):
+    """The parts of a decoder layer: self-attention, cross-attention, feed-forward.
+
+    A layer returns its keys and values beside its output. With `past`, a cache, the new
+    ones are written into it at `positions` first; without, as in training, they are all
+    there is, and the caller drops them.
+    """
+
+    cfg: ModelConfig
+    dtype: DTypeLike = jnp.float32
+
+    def setup(self) -> None:
+        self.attention_norm = nn.LayerNorm(dtype=self.dtype)
+        self.attention = _self_attention(self.cfg, self.dtype)
+        self.cross_norm = nn.LayerNorm(dtype=self.dtype)
+        self.cross_attention = MultiHeadAttention(
+            self.cfg.dim, self.cfg.num_heads, dtype=self.dtype
+        )
+        self.feed_forward_norm = nn.LayerNorm(dtype=self.dtype)
+        self.feed_forward = _feed_forward(self.cfg, self.dtype)
+        self.dropout = Dropout(self.cfg.dropout)
+
+    def memory(
+        self, states: Float[Array, "B S D"], positions: Int[Array, "B S"]
+    ) -> KeyValues:
+        """What the encoder's output offers this layer, the same for every step."""
+        return self.cross_attention.keys_values(states, positions)
+
+    def keys_values(
+        self,
+        h: Float[Array, "B T D"],
+        positions: Int[Array, "B T"],
+        past: KeyValues | None,
+    ) -> KeyValues:
+        """Keys and values of `h`, behind those of the steps before."""
+        new = self.attention.keys_values(h, positions)
+        return new if past is None else write(past, new, positions[0, 0])
+
+
+class PreNormDecoderLayer(DecoderLayer):
+    def __call__(
+        self,
+        x: Float[Array, "B T D"],
+        layout: Layout,
+        memory: KeyValues,
+        memory_mask: Bool[Array, "#B #T S"],
+        past: KeyValues | None = None,
+        *,
+        train: bool,
+    ) -> tuple[Float[Array, "B T D"], KeyValues]:
+        h = self.attention_norm(x)
+        kv = self.keys_values(h, layout.positions, past)
+        x = x + self.dropout(self.attention(h, kv, layout.mask, layout.positions), train=train)
+        h = self.cross_norm(x)
+        h = self.cross_attention(h, memory, memory_mask, layout.positions)
+        x = x + self.dropout(h, train=train)
+        h = self.feed_forward(self.feed_forward_norm(x))
+        return x + self.dropout(h, train=train), kv
+
+
+class PostNormDecoderLayer(DecoderLayer):
+    def __call__(
+        self,
+        x: Float[Array, "B T D"],
+        layout: Layout,
+        memory: KeyValues,
+        memory_mask: Bool[Array, "#B #T S"],
+        past: KeyValues | None = None,
+        *,
+        train: bool,
+    ) -> tuple[Float[Array, "B T D"], KeyValues]:
+        kv = self.keys_values(x, layout.positions, past)
+        h = self.attention(x, kv, layout.mask, layout.positions)
+        x = self.attention_norm(x + self.dropout(h, train=train))
+        h = self.cross_attention(x, memory, memory_mask, layout.positions)
+        x = self.cross_norm(x + self.dropout(h, train=train))
+        h = self.feed_forward(x)
+        return self.feed_forward_norm(x + self.dropout(h, train=train)), kv

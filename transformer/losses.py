@@ -1,0 +1,114 @@
+"""Cross-entropy against smoothed targets, plain and fused with the projection.
+
+The plain form gives one number a token and is the definition. The fused form never
+holds the scores of all tokens at once: it computes the loss of a chunk of tokens, and
+in the same pass the gradients of states and table, which for a sum of losses need
+nothing from later on. So memory does not grow with vocabulary × tokens, and the softmax
+is computed once.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from transformer.symbols import PAD
+
+CHUNK = 256
+"""Most tokens whose scores exist at the same time."""
+
+
+def token_losses(
+    logits: Float[Array, "*B V"], targets: Int[Array, "*B"], smoothing: float
+) -> Float[Array, "*B"]:
+    """Cross-entropy in nats of each token against (1 - ε) onehot + ε uniform.
+
+    Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7.
+    """
+    log_probs = jax.nn.log_softmax(logits)
+    hit = jnp.take_along_axis(log_probs, targets[..., None], axis=-1)[..., 0]
+    return -(1 - smoothing) * hit - smoothing * log_probs.mean(axis=-1)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
+def projected_loss(
+    states: Float[Array, "n D"],
+    table: Float[Array, "V D"],
+    targets: Int[Array, " n"],
+    smoothing: float,
+) -> Float[Array, ""]:
+    """The sum of `token_losses(states @ table.T, targets, smoothing)` where not PAD."""
+
+    def add(total, chunk):
+        x, labels = chunk
+        return total + _chunk_loss(_scores(x, table), labels, smoothing), None
+
+    return jax.lax.scan(add, jnp.zeros(()), _chunks(states, targets))[0]
+
+
+def _forward(states, table, targets, smoothing):
+    """The loss, and its gradients in the same pass."""
+
+    def add(carry, chunk):
+        total, table_grad = carry
+        x, labels = chunk
+        scores = _scores(x, table)
+        loss = _chunk_loss(scores, labels, smoothing)
+        score_grads = _score_grads(scores, labels, smoothing).astype(x.dtype)
+        x_grad = jnp.einsum("nV,VD->nD", score_grads, table.astype(x.dtype))
+        table_grad += jnp.einsum(
+            "nV,nD->VD", score_grads, x, preferred_element_type=jnp.float32
+        )
+        return (total + loss, table_grad), x_grad
+
+    start = jnp.zeros(()), jnp.zeros(table.shape, jnp.float32)
+    chunks = _chunks(states, targets)
+    (total, table_grad), x_grads = jax.lax.scan(add, start, chunks)
+    states_grad = x_grads.reshape(-1, states.shape[-1])[: len(states)]  # unchunked
+    return total, (states_grad, table_grad.astype(table.dtype))
+
+
+def _backward(smoothing, gradients, outer):
+    del smoothing
+    states_grad, table_grad = gradients
+    return (states_grad * outer).astype(states_grad.dtype), table_grad * outer, None
+
+
+projected_loss.defvjp(_forward, _backward)
+
+
+def _chunks(
+    states: Float[Array, "n D"], targets: Int[Array, " n"]
+) -> tuple[Float[Array, "c m D"], Int[Array, "c m"]]:
+    """Equal chunks of at most `CHUNK` tokens, the last filled up with PAD."""
+    n, width = states.shape
+    count = -(-n // CHUNK)
+    size = -(-n // count)
+    missing = count * size - n
+    states = jnp.pad(states, ((0, missing), (0, 0)))
+    targets = jnp.pad(targets, (0, missing), constant_values=PAD)
+    return states.reshape(count, size, width), targets.reshape(count, size)
+
+
+def _scores(x: Float[Array, "n D"], table: Float[Array, "V D"]) -> Float[Array, "n V"]:
+    table = table.astype(x.dtype)
+    return jnp.einsum("nD,VD->nV", x, table, preferred_element_type=jnp.float32)
+
+
+def _chunk_loss(
+    scores: Float[Array, "n V"], targets: Int[Array, " n"], smoothing: float
+) -> Float[Array, ""]:
+    return token_losses(scores, targets, smoothing).sum(where=targets != PAD)
+
+
+def _score_grads(
+    scores: Float[Array, "n V"], targets: Int[Array, " n"], smoothing: float
+) -> Float[Array, "n V"]:
+    """Of `_chunk_loss`: softmax minus smoothed target, in one fused pass."""
+    uniform = smoothing / scores.shape[-1]
+    tokens = jax.lax.broadcasted_iota(targets.dtype, scores.shape, 1)
+    hit = tokens == targets[:, None]
+    smoothed = jnp.where(hit, 1 - smoothing + uniform, uniform)
+    real = (targets != PAD)[:, None]
+    return jnp.where(real, jax.nn.softmax(scores) - smoothed, 0)

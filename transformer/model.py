@@ -1,0 +1,185 @@
+"""The Transformer: sentences in, scores of the next token out.
+
+    memory = model.encode(source)                     # once per sentence
+    logits = model.decode(target, memory)             # training: all steps at once
+    logits, cache = model.decode_step(tokens, t, cache, memory)     # one step
+
+Nothing here knows whether it trains or translates but for `train`, which switches
+dropout on.
+
+Parameters of the paper's models, with its shared vocabulary of V = 37,000 pieces and no
+biases in attention (D width, F hidden width, L layers a side):
+
+    embedding       V D                                      base      big
+    encoder layer   4 D² + (2 D F + F + D) + 2 · 2 D         18.94 M    37.89 M
+    decoder layer   8 D² + (2 D F + F + D) + 3 · 2 D       L 3.15 M   L 12.59 M
+                                                           L 4.20 M   L 16.79 M
+    total, L = 6                                             63.04 M   214.15 M
+
+The paper's table 3 rounds these to 65 M and 213 M.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Bool, Float, Int
+
+from transformer import layers, masks, positions
+from transformer.attention import KeyValues
+from transformer.config import ModelConfig
+from transformer.dropout import Dropout
+from transformer.embeddings import Embedding
+from transformer.layers import Layout
+
+Cache = tuple[KeyValues, ...]
+"""Keys and values of the decoder's past, one pair a layer."""
+
+
+class Memory(NamedTuple):
+    """What the decoder sees of the source: keys and values for each of its layers."""
+
+    layers: tuple[KeyValues, ...]
+    mask: Bool[Array, "#B #T S"]
+
+
+def _layer_classes(cfg: ModelConfig) -> tuple[type[nn.Module], type[nn.Module]]:
+    if cfg.norm == "pre":
+        return layers.PreNormEncoderLayer, layers.PreNormDecoderLayer
+    return layers.PostNormEncoderLayer, layers.PostNormDecoderLayer
+
+
+def _final_norm(cfg: ModelConfig, dtype: DTypeLike) -> Callable[[Array], Array]:
+    """A pre-norm stack leaves its sum unnormalised; a post-norm one does not."""
+    return nn.LayerNorm(dtype=dtype) if cfg.norm == "pre" else lambda x: x
+
+
+def _position_module(cfg: ModelConfig) -> nn.Module:
+    match cfg.positions:
+        case "sinusoidal":
+            return positions.Sinusoidal(cfg.dim)
+        case "learned":
+            return positions.Learned(cfg.dim, cfg.max_positions)
+        case "rotary":
+            return positions.Unadded()
+
+
+def _count(tokens: Int[Array, "B T"]) -> Int[Array, "B T"]:
+    """Positions 0, 1, 2, … in every row."""
+    return jnp.broadcast_to(jnp.arange(tokens.shape[1])[None], tokens.shape)
+
+
+class Transformer(nn.Module):
+    """ "Attention Is All You Need", figure 1. Computes in `dtype`."""
+
+    cfg: ModelConfig
+    dtype: DTypeLike = jnp.float32
+
+    def setup(self) -> None:
+        cfg, dtype = self.cfg, self.dtype
+        encoder_layer, decoder_layer = _layer_classes(cfg)
+        self.embedding = Embedding(cfg.vocab_size, cfg.dim, dtype)
+        if cfg.source_vocab_size is not None:
+            self.source_embedding = Embedding(cfg.source_vocab_size, cfg.dim, dtype)
+        self.source_positions = _position_module(cfg)
+        self.target_positions = _position_module(cfg)
+        self.encoder = [encoder_layer(cfg, dtype) for _ in range(cfg.encoder_layers)]
+        self.encoder_norm = _final_norm(cfg, dtype)
+        self.decoder = [decoder_layer(cfg, dtype) for _ in range(cfg.decoder_layers)]
+        self.decoder_norm = _final_norm(cfg, dtype)
+        self.dropout = Dropout(cfg.dropout)
+
+    def __call__(
+        self, source: Int[Array, "B S"], target: Int[Array, "B T"], *, train: bool
+    ) -> Float[Array, "B T V"]:
+        """Scores of the token after each prefix of `target`, given `source`."""
+        return self.decode(target, self.encode(source, train=train), train=train)
+
+    def encode(
+        self,
+        source: Int[Array, "B S"],
+        layout: Layout | None = None,
+        *,
+        train: bool,
+    ) -> Memory:
+        """Reads the source. Without a layout, rows are sentences that end in PAD."""
+        layout = layout or Layout(_count(source), masks.padding(source))
+        shared = self.cfg.source_vocab_size is None
+        embedding = self.embedding if shared else self.source_embedding
+        x = self.source_positions(embedding(source), layout.positions)
+        x = self.dropout(x, train=train)
+        for layer in self.encoder:
+            x = layer(x, layout, train=train)
+        x = self.encoder_norm(x)
+        kvs = tuple(layer.memory(x, layout.positions) for layer in self.decoder)
+        return Memory(kvs, layout.mask)
+
+    def decode(
+        self,
+        target: Int[Array, "B T"],
+        memory: Memory,
+        layout: Layout | None = None,
+        *,
+        train: bool,
+    ) -> Float[Array, "B T V"]:
+        """Scores of the token after each prefix of `target`, all at once.
+
+        Without a layout, rows are sentences that begin with BOS and end in PAD.
+        """
+        return self.logits(self.states(target, memory, layout, train=train))
+
+    def states(
+        self,
+        target: Int[Array, "B T"],
+        memory: Memory,
+        layout: Layout | None = None,
+        *,
+        train: bool,
+    ) -> Float[Array, "B T D"]:
+        """What `decode` projects onto the vocabulary: for a loss that fuses the two."""
+        layout = layout or Layout(_count(target), masks.causal(target.shape[1]))
+        x, _ = self._decoder(target, memory, layout, train=train)
+        return x
+
+    def logits(self, states: Float[Array, "B T D"]) -> Float[Array, "B T V"]:
+        return self.embedding.logits(states)
+
+    def decode_step(
+        self,
+        tokens: Int[Array, " B"],
+        position: Int[Array, ""],
+        cache: Cache,
+        memory: Memory,
+    ) -> tuple[Float[Array, "B V"], Cache]:
+        """Scores of what follows `tokens`, which stand at `position` of their rows."""
+        length = cache[0].key.shape[1]
+        row = jnp.full((tokens.shape[0], 1), position)
+        layout = Layout(row, masks.written(length, position))
+        x, cache = self._decoder(tokens[:, None], memory, layout, cache, train=False)
+        return self.logits(x)[:, 0], cache
+
+    def empty_cache(self, batch: int, length: int) -> Cache:
+        """Room for `length` decoding steps; needs no parameters."""
+        heads = (self.cfg.num_heads, self.cfg.dim // self.cfg.num_heads)
+        empty = jnp.zeros((batch, length, *heads), self.dtype)
+        return (KeyValues(empty, empty),) * self.cfg.decoder_layers
+
+    def _decoder(
+        self,
+        target: Int[Array, "B T"],
+        memory: Memory,
+        layout: Layout,
+        cache: Cache | None = None,
+        *,
+        train: bool,
+    ) -> tuple[Float[Array, "B T D"], Cache]:
+        x = self.target_positions(self.embedding(target), layout.positions)
+        x = self.dropout(x, train=train)
+        pasts = cache or (None,) * self.cfg.decoder_layers
+        kvs = []
+        for layer, kv, past in zip(self.decoder, memory.layers, pasts, strict=True):
+            x, new = layer(x, layout, kv, memory.mask, past, train=train)
+            kvs.append(new)
+        return self.decoder_norm(x), tuple(kvs)

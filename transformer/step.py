@@ -1,0 +1,115 @@
+"""One update: a pure function of the state and a batch."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, Key
+
+from transformer import losses, masks
+from transformer.axes import Params
+from transformer.batches import Batch
+from transformer.layers import Layout
+from transformer.model import Transformer
+from transformer.symbols import PAD
+
+Metrics = dict[str, Array]
+
+
+class TrainState(NamedTuple):
+    """All that changes in training: arrays only."""
+
+    step: Int[Array, ""]
+    params: Params
+    opt_state: optax.OptState
+    key: Key[Array, ""]
+    """Never changes: step i draws from `fold_in(key, i)`."""
+    skipped: Int[Array, ""]
+    """Updates left out because something was not finite."""
+    skipped_in_a_row: Int[Array, ""]
+
+
+def initial_state(
+    model: Transformer, optimizer: optax.GradientTransformation, seed: int
+) -> TrainState:
+    """Random parameters; the same on every machine."""
+    init_key, key = jax.random.split(jax.random.key(seed))
+    tokens = jnp.zeros((1, 1), jnp.int32)
+    params = model.init(init_key, tokens, tokens, train=False)
+    zero = jnp.zeros((), jnp.int32)
+    return TrainState(zero, params, optimizer.init(params), key, zero, zero)
+
+
+def loss_sum(
+    model: Transformer,
+    smoothing: float,
+    params: Params,
+    part: Batch,
+    key: Key[Array, ""] | None = None,
+) -> tuple[Float[Array, ""], Int[Array, ""]]:
+    """The summed loss of a part, whose arrays are "B T", and its target tokens.
+
+    With a `key` as in training, with dropout; without as in evaluation.
+    """
+    source, target, labels = part
+    rngs = {} if key is None else {"dropout": key}
+    apply = partial(model.apply, params, train=key is not None, rngs=rngs)
+    itself = masks.segments(source.segments, source.segments)
+    layout = Layout(source.positions, itself)
+    memory = apply(source.tokens, layout, method="encode")
+    memory = memory._replace(mask=masks.segments(target.segments, source.segments))
+    itself = masks.segments(target.segments, target.segments)
+    layout = Layout(target.positions, itself & masks.causal(labels.shape[1]))
+    states = apply(target.tokens, memory, layout, method="states")
+    flat = states.reshape(-1, states.shape[-1])  # the loss knows tokens, not sentences
+    table = params["params"]["embedding"]["table"]
+    loss = losses.projected_loss(flat, table, labels.reshape(-1), smoothing)
+    return loss, (labels != PAD).sum()
+
+
+def gradients(
+    model: Transformer, smoothing: float, state: TrainState, batch: Batch
+) -> tuple[Params, Float[Array, ""], Int[Array, ""]]:
+    """Of the mean loss over all parts of a batch; also that loss, and its tokens."""
+    gradient = jax.value_and_grad(partial(loss_sum, model, smoothing), has_aux=True)
+    key = jax.random.fold_in(state.key, state.step)
+
+    def add(total, numbered_part):
+        number, part = numbered_part
+        (loss, tokens), grads = gradient(
+            state.params, part, jax.random.fold_in(key, number)
+        )
+        return jax.tree.map(jnp.add, total, (grads, loss, tokens)), None
+
+    zeros = jax.tree.map(jnp.zeros_like, state.params)
+    parts = jnp.arange(batch.labels.shape[0]), batch
+    start = zeros, jnp.zeros(()), jnp.zeros((), jnp.int32)
+    (grads, loss, tokens), _ = jax.lax.scan(add, start, parts)
+    count = jnp.maximum(tokens, 1)
+    return jax.tree.map(lambda g: g / count, grads), loss / count, tokens
+
+
+def train_step(
+    model: Transformer,
+    optimizer: optax.GradientTransformation,
+    smoothing: float,
+    state: TrainState,
+    batch: Batch,
+) -> tuple[TrainState, Metrics]:
+    """One update, left out if the loss or a gradient is not finite."""
+    grads, loss, tokens = gradients(model, smoothing, state, batch)
+    norm = optax.global_norm(grads)
+    finite = jnp.isfinite(loss) & jnp.isfinite(norm)
+    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+    new = optax.apply_updates(state.params, updates), opt_state
+    old = state.params, state.opt_state
+    params, opt_state = jax.tree.map(partial(jnp.where, finite), new, old)
+    skipped = state.skipped + ~finite
+    in_a_row = jnp.where(finite, 0, state.skipped_in_a_row + 1)
+    new_state = TrainState(
+        state.step + 1, params, opt_state, state.key, skipped, in_a_row
+    )
+    metrics = {"loss": loss, "gradient norm": norm, "tokens": tokens}
+    return new_state, metrics | {"skipped": skipped, "skipped in a row": in_a_row}

@@ -1,0 +1,124 @@
+"""Ways to search, as values: what to do is chosen by passing one of these.
+
+They are hashable, so a compiled program is kept for each.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from jaxtyping import Array, Int, Key
+
+from transformer import sampling, search
+from transformer.errors import InputError
+from transformer.search import Cache, Hypotheses, Step
+
+
+class Strategy(Protocol):
+    """Finds translations with a step function; see `search` for the arguments."""
+
+    def __call__(
+        self,
+        step: Step,
+        cache: Cache,
+        limits: Int[Array, " B"],
+        keys: Key[Array, " B"],
+        length: int,
+    ) -> Hypotheses: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beam:
+    """The `best` of a beam of `width`, under GNMT's length penalty `alpha` (0: none)."""
+
+    width: int = 4
+    best: int = 1
+    alpha: float = 0.6
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.best <= self.width:
+            raise InputError(
+                f"A beam of {self.width} finds from 1 to {self.width} translations, "
+                f"not {self.best}. Widen the beam or ask for fewer."
+            )
+        if self.alpha < 0:
+            raise InputError(f"The length penalty {self.alpha} must not be below 0.")
+
+    def __call__(
+        self,
+        step: Step,
+        cache: Cache,
+        limits: Int[Array, " B"],
+        keys: Key[Array, " B"],
+        length: int,
+    ) -> Hypotheses:
+        del keys
+        return search.beam(
+            step,
+            cache,
+            limits,
+            length=length,
+            width=self.width,
+            best=self.best,
+            penalty=search.gnmt(self.alpha),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Greedy:
+    """The likeliest token at each step."""
+
+    def __call__(
+        self,
+        step: Step,
+        cache: Cache,
+        limits: Int[Array, " B"],
+        keys: Key[Array, " B"],
+        length: int,
+    ) -> Hypotheses:
+        choose = sampling.likeliest
+        return sampling.rollout(
+            step, cache, limits, keys, length=length, count=1, choose=choose
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """`count` translations drawn from the model after the filters that are given."""
+
+    count: int = 1
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or self.temperature <= 0 or (self.top_k or 1) < 1:
+            raise InputError(
+                f"Sampling needs a count of at least 1 (here {self.count}), a "
+                f"temperature above 0 ({self.temperature}) and top-k of at least 1 "
+                f"({self.top_k})."
+            )
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise InputError(f"top-p must be in (0, 1], not {self.top_p}.")
+
+    def __call__(
+        self,
+        step: Step,
+        cache: Cache,
+        limits: Int[Array, " B"],
+        keys: Key[Array, " B"],
+        length: int,
+    ) -> Hypotheses:
+        filters = [sampling.temperature(self.temperature)]
+        if self.top_k is not None:
+            filters.append(sampling.top_k(self.top_k))
+        if self.top_p is not None:
+            filters.append(sampling.nucleus(self.top_p))
+        return sampling.rollout(
+            step,
+            cache,
+            limits,
+            keys,
+            length=length,
+            count=self.count,
+            choose=sampling.drawn(*filters),
+        )

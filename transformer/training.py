@@ -1,0 +1,256 @@
+"""The training run: order, files and devices around the pure step."""
+
+import logging
+import operator
+from collections.abc import Callable, Iterable
+from functools import partial, reduce
+from math import inf
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+from rich.console import Console
+
+from transformer import batches, devices, folder, optimizers, weights
+from transformer.axes import Params
+from transformer.batches import Batch, Plan
+from transformer.checkpoints import Checkpoints, Items
+from transformer.config import Config, DataConfig
+from transformer.dataset import Dataset
+from transformer.errors import InputError
+from transformer.evaluation import Evaluator
+from transformer.interrupts import Interrupts
+from transformer.journal import Journal
+from transformer.model import Transformer
+from transformer.step import Metrics, TrainState, initial_state, train_step
+from transformer.tokenizer import Tokenizers
+from transformer.weights import NAME
+
+log = logging.getLogger(__name__)
+
+MOST_SKIPPED = 10
+"""Updates in a row that may be left out before the run stops."""
+
+
+Report = tuple[int, Metrics]
+"""The number of an update, and what it measured."""
+
+
+class Interrupted(Exception):
+    """A signal ended the run; its state is saved."""
+
+
+class Progress(NamedTuple):
+    """What a run remembers besides its state; kept in each checkpoint as JSON."""
+
+    best: float | None = None
+    """Merit of the best evaluation so far."""
+    best_step: int = 0
+    since_best: int = 0
+    """Evaluations since."""
+
+    def after(self, step: int, merit: float) -> "Progress":
+        if self.best is None or merit > self.best:
+            return Progress(merit, step, 0)
+        return self._replace(since_best=self.since_best + 1)
+
+
+class Run:
+    """One training run in one folder, new or continued.
+
+    Args:
+        init: parameters to start a new run from, instead of random ones.
+    """
+
+    def __init__(
+        self,
+        cfg: Config,
+        path: Path,
+        data: Dataset,
+        console: Console,
+        init: Params | None = None,
+    ) -> None:
+        self._cfg, self._path, self._console = cfg, path, console
+        self._model = build(cfg, data.tokenizers)
+        self._optimizer = optimizers.make(cfg.optimizer, cfg.training.steps)
+        self._rate = optimizers.schedule(cfg.optimizer, cfg.training.steps)
+        self._evaluate = Evaluator(
+            cfg, self._model, data.tokenizers, data.valid, cfg.training.eval_sentences
+        )
+        self._plan = _plan(cfg, data)
+        self._stream = batches.stream(data.store, self._plan, cfg.training.steps)
+        self._weights = weights.of(path)
+        self._checkpoints = Checkpoints(
+            path / "checkpoints",
+            log.warning,
+            keep=cfg.training.average,
+            every=cfg.training.eval_every,
+        )
+        self._progress = Progress()
+        self._state = self._begin(init)
+
+    def train(self) -> Params:
+        """Trains to the end and returns the parameters to translate with.
+
+        Raises:
+            Interrupted: after SIGINT or SIGTERM; the state is saved.
+            InputError: if a batch does not fit, or updates stay not finite.
+        """
+        cfg, first = self._cfg.training, int(self._state.step)
+        update = self._compile()
+        journal = Journal(
+            self._path,
+            self._console,
+            first=first,
+            steps=cfg.steps,
+            log_every=cfg.log_every,
+        )
+        with journal, Interrupts() as interrupts:
+            report: Report | None = None
+            for step in range(first + 1, cfg.steps + 1):
+                if self._out_of_patience():
+                    break
+                self._state, metrics = update(self._state, next(self._stream))
+                if report:  # of the step before, while the device works on this one
+                    self._write(journal, *report)
+                report = step, metrics
+                if step % cfg.eval_every == 0 or step == cfg.steps:
+                    self._validate(journal, step)
+                if interrupts.received:
+                    self._save(step)
+                    self._checkpoints.wait()
+                    raise Interrupted
+            if report:
+                self._write(journal, *report)
+            return self._finish(journal)
+
+    def _begin(self, init: Params | None) -> TrainState:
+        """The state of the newest intact checkpoint, or a new one."""
+        fresh = jax.jit(
+            partial(initial_state, self._model, self._optimizer), static_argnums=0
+        )
+        number = self._checkpoints.newest()
+        if number is None:
+            state = fresh(self._cfg.training.seed)
+            return state if init is None else state._replace(params=init)
+        like = jax.eval_shape(fresh, 0)
+        items, notes = self._checkpoints.load(number, _items(like))
+        self._progress = Progress(**notes["progress"])
+        self._stream.set_state(notes["data"])
+        self._console.print(f"Continuing after update {number:,}.")
+        return items["training"]._replace(params=items[NAME])
+
+    def _save(self, step: int) -> None:
+        notes = {
+            "progress": self._progress._asdict(),
+            "data": self._stream.get_state(),
+        }
+        self._checkpoints.save(step, _items(self._state), notes)
+
+    def _compile(self) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
+        """Compiles the update for every shape that is to come."""
+        shapes = self._plan.shapes
+        self._console.print(
+            f"Device: [b]{devices.description()}[/b], {self._model.dtype.__name__}. "
+            f"{count(self._state.params):,} parameters. Compiling {len(shapes)} "
+            f"training and {self._evaluate.compilations} evaluation programs."
+        )
+        step = partial(
+            train_step,
+            self._model,
+            self._optimizer,
+            self._cfg.training.label_smoothing,
+        )
+        jitted = jax.jit(step, donate_argnums=0)
+        programs = {}
+        for shape in shapes:
+            example = batches.example(shape, self._cfg.data.accumulate)
+            programs[example.labels.shape] = jitted.lower(self._state, example).compile()
+
+        def update(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+            try:
+                return programs[batch.labels.shape](state, batch)
+            except jax.errors.JaxRuntimeError as error:
+                raise _too_large(error, self._cfg.data) from error
+
+        return update
+
+    def _write(self, journal: Journal, step: int, metrics: Metrics) -> None:
+        values = {name: float(x) for name, x in jax.device_get(metrics).items()}
+        if values["skipped in a row"] >= MOST_SKIPPED:
+            raise InputError(
+                f"The loss or its gradient was not finite in {MOST_SKIPPED} updates in a "
+                f"row, the last of them {step}. Lower optimizer.peak="
+                f"{self._cfg.optimizer.peak}; the last checkpoint is intact."
+            )
+        rate = {"learning rate": float(self._rate(step - 1))}
+        journal.step(step, values | rate | {"padding": self._plan.padding})
+
+    def _validate(self, journal: Journal, step: int) -> None:
+        """Evaluates, keeps the weights if they are the best, and saves the state."""
+        result = self._evaluate(self._state.params)
+        journal.evaluation(step, "validation", result)
+        merit = result.merit(self._cfg.training.metric)
+        self._progress = self._progress.after(step, merit)
+        if self._progress.best_step == step:
+            self._weights.save(step, {NAME: self._state.params}, {"step": step})
+        self._save(step)
+
+    def _out_of_patience(self) -> bool:
+        patience = self._cfg.training.patience
+        return patience is not None and self._progress.since_best >= patience
+
+    def _finish(self, journal: Journal) -> Params:
+        """Averages the last checkpoints, and keeps the average if it is the best."""
+        for saving in (self._checkpoints, self._weights):
+            saving.wait()
+        numbers = self._checkpoints.regular()
+        step, like = int(self._state.step), {NAME: self._state.params}
+        if len(numbers) > 1:
+            loaded = (self._checkpoints.load(n, like)[0][NAME] for n in numbers)
+            average = mean(loaded, len(numbers))
+            result = self._evaluate(average)
+            journal.evaluation(step, f"average of {len(numbers)}", result)
+            if result.merit(self._cfg.training.metric) > (self._progress.best or -inf):
+                self._weights.save(step, {NAME: average}, {"averaged": numbers})
+                self._weights.wait()
+        return weights.load(self._path, self._model)
+
+
+def build(cfg: Config, tokenizers: Tokenizers) -> Transformer:
+    """The network for a vocabulary."""
+    sizes = tokenizers.source.size, tokenizers.target.size
+    dtype = devices.dtype(cfg.training.precision)
+    return Transformer(folder.sized(cfg.model, sizes), dtype)
+
+
+def count(params: Params) -> int:
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def mean(trees: Iterable[Params], number: int) -> Params:
+    """Leaf by leaf, of `number` trees, held one at a time."""
+    total = reduce(partial(jax.tree.map, operator.add), trees)
+    return jax.tree.map(lambda leaf: leaf / number, total)
+
+
+def _plan(cfg: Config, data: Dataset) -> Plan:
+    lengths = batches.lengths(data.store)
+    shapes = batches.shapes(lengths[data.fitting], cfg.data.tokens)
+    accumulate, seed = cfg.data.accumulate, cfg.training.seed
+    return Plan(lengths, data.fitting, shapes, accumulate, seed)
+
+
+def _items(state: TrainState) -> Items:
+    """Parameters apart from what only training needs."""
+    return {NAME: state.params, "training": state._replace(params=())}
+
+
+def _too_large(error: jax.errors.JaxRuntimeError, cfg: DataConfig) -> Exception:
+    """The same error, but for what a smaller batch would mend."""
+    if "RESOURCE_EXHAUSTED" not in str(error):
+        return error
+    return InputError(
+        f"A batch of data.tokens={cfg.tokens} does not fit into the memory of the "
+        "device. Halve it, and double data.accumulate to keep the size of an update."
+    )

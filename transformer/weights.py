@@ -1,0 +1,43 @@
+"""The parameters of a model folder: the best so far, small and apart from training."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from transformer.axes import Params
+from transformer.checkpoints import Checkpoints
+from transformer.errors import InputError
+from transformer.model import Transformer
+
+log = logging.getLogger(__name__)
+
+NAME = "params"
+"""The item of every checkpoint that holds the parameters."""
+
+
+def of(path: Path) -> Checkpoints:
+    """What to translate with; newer ones replace older ones."""
+    return Checkpoints(path / "weights", log.warning)
+
+
+def shapes(model: Transformer) -> Params:
+    """Parameters as shapes, computed without allocating any."""
+    tokens = jnp.zeros((1, 1), jnp.int32)
+    init = lambda key: model.init(key, tokens, tokens, train=False)  # noqa: E731
+    return jax.eval_shape(init, jax.random.key(0))
+
+
+def load(path: Path, model: Transformer) -> Params:
+    """The best parameters, or else the newest ones that are intact."""
+    like: dict[str, Any] = {NAME: shapes(model)}
+    for checkpoints in (of(path), Checkpoints(path / "checkpoints", log.warning)):
+        number = checkpoints.newest()
+        if number is not None:
+            items, _ = checkpoints.load(number, like)
+            return items[NAME]
+    raise InputError(
+        f"{path} has no intact weights: train it first, with train.py --out {path}."
+    )
