@@ -1,8 +1,62 @@
-"""Trains a translation model: python train.py [EXPERIMENT] [--flags]. See README.md."""
+"""Trains a translation model.
 
+    python train.py                                       the quickstart
+    python train.py EXPERIMENT [--data.… --model.… --optimizer.… --training.…]
+
+EXPERIMENT is one of quickstart, multi30k, base and big; every setting of it can be
+changed. A folder that exists is continued exactly where it stopped.
+"""
+
+import difflib
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
-from transformer.cli import train
+import tyro
+from rich.console import Console
+
+from transformer import experiments, scripts
+from transformer.config import Config
+from transformer.errors import InputError
+from transformer.fit import fit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    config: Annotated[Config, tyro.conf.arg(name="")]
+    out: Path
+    """The model folder to make or to continue."""
+    init_from: Path | None = None
+    """A model folder to fine-tune: its network, tokenizer and weights."""
+
+
+def parse(arguments: Sequence[str]) -> Command:
+    """The experiment named first, or the quickstart, with flags on top."""
+    named = bool(arguments) and not arguments[0].startswith("-")
+    name = arguments[0] if named else "quickstart"
+    if name not in experiments.ALL:
+        near = difflib.get_close_matches(name, experiments.ALL, n=1)
+        raise InputError(
+            f"There is no experiment {name!r}"
+            + (f"; did you mean {near[0]!r}?" if near else ".")
+            + f" There are {', '.join(experiments.ALL)}."
+        )
+    return tyro.cli(
+        Command,
+        prog=f"train.py {name}",
+        description=__doc__,
+        args=arguments[named:],
+        default=Command(config=experiments.ALL[name](), out=Path("runs") / name),
+    )
+
+
+def main(console: Console) -> None:
+    command = parse(sys.argv[1:])
+    fit(command.config, command.out, command.init_from, console)
+    console.print(f'\nTry it:  python translate.py {command.out} "how are you"')
+
 
 if __name__ == "__main__":
-    sys.exit(train())
+    sys.exit(scripts.run(main))

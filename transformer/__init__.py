@@ -1,8 +1,13 @@
 """The Transformer of "Attention Is All You Need", from text files to translations."""
 
 from transformer.attention import KeyValues, MultiHeadAttention, attend
-from transformer.config import Config, DataConfig, ModelConfig
-from transformer.config import OptimizerConfig, TrainingConfig
+from transformer.config import (
+    Config,
+    DataConfig,
+    ModelConfig,
+    OptimizerConfig,
+    TrainingConfig,
+)
 from transformer.embeddings import Embedding
 from transformer.errors import InputError
 from transformer.model import Transformer

@@ -2,13 +2,13 @@
 
 Sentences are packed: a row holds several of them end to end, numbered as segments, so
 that hardly anything is padding and hardly any shape needs compiling. Which rows make
-batch number i is a pure function of (seed, i), planned in NumPy; Grain fetches ahead and
-remembers i, and a checkpoint keeps what Grain remembers.
+batch number i is a pure function of (seed, i), planned in NumPy; Grain fetches ahead
+and remembers i, and a checkpoint keeps what Grain remembers.
 """
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import grain
 import numpy as np
@@ -31,11 +31,14 @@ NOBODY = -1
 
 
 class Packed(NamedTuple):
-    """Rows of sentences end to end. Segments count from 1 in each row; 0 is padding."""
+    """Rows of sentences end to end. Segments count from 1 in each row; 0 is padding.
 
-    tokens: Int[np.ndarray, "A B T"]
-    segments: Int[np.ndarray, "A B T"]
-    positions: Int[np.ndarray, "A B T"]
+    In NumPy here, on the device in the step.
+    """
+
+    tokens: Int[Any, "*A B T"]
+    segments: Int[Any, "*A B T"]
+    positions: Int[Any, "*A B T"]
 
 
 class Batch(NamedTuple):
@@ -45,7 +48,7 @@ class Batch(NamedTuple):
     """Sentences with EOS."""
     target: Packed
     """Sentences with BOS before them, as the decoder reads them."""
-    labels: Int[np.ndarray, "A B T"]
+    labels: Int[Any, "*A B T"]
     """Sentences with EOS, as the decoder should continue them."""
 
 
@@ -152,7 +155,7 @@ class Plan:
         self._epoch = lru_cache(maxsize=2)(self._shuffle)
 
     def batch(self, number: int) -> tuple[Shape, list[list[np.ndarray]]]:
-        """The shape of batch `number`, counted over all epochs, and its pairs by row."""
+        """The shape of batch `number`, counted over epochs, and its pairs by row."""
         epoch, index = divmod(number, self.per_epoch)
         kind, rows = self._epoch(epoch)[index]
         nobody = np.zeros(0, int)
@@ -231,8 +234,8 @@ class _Source:
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, number: int) -> Batch:
-        return assemble(self._store, *self._plan.batch(number))
+    def __getitem__(self, index: int) -> Batch:
+        return assemble(self._store, *self._plan.batch(index))
 
 
 def stream(store: Store, plan: Plan, count: int) -> grain.DatasetIterator:

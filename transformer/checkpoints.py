@@ -33,7 +33,12 @@ class Checkpoints:
     """
 
     def __init__(
-        self, folder: Path, warn: Callable[[str], None], *, keep: int = 1, every: int = 1
+        self,
+        folder: Path,
+        warn: Callable[[str], None],
+        *,
+        keep: int = 1,
+        every: int = 1,
     ) -> None:
         self._folder, self._warn = folder.resolve(), warn
         self._keep, self._every = keep, every
@@ -60,7 +65,9 @@ class Checkpoints:
         path = self._folder / str(number)
         _clear(path)
         self._folder.mkdir(parents=True, exist_ok=True)
-        response = ocp.save_checkpointables_async(path, items, custom_metadata=notes)
+        response = ocp.save_checkpointables_async(
+            str(path), items, custom_metadata=notes
+        )
 
         def finish() -> None:
             response.result()
@@ -77,8 +84,8 @@ class Checkpoints:
 
     def load(self, number: int, like: Items) -> tuple[Items, dict[str, Any]]:
         """The items named in `like`, with its shapes and shardings, and the notes."""
-        path = self._folder / str(number)
-        notes = ocp.checkpointables_metadata(path).custom_metadata
+        path = str(self._folder / str(number))
+        notes: Any = ocp.checkpointables_metadata(path).custom_metadata
         return ocp.load_checkpointables(path, jax.tree.map(_abstract, like)), notes
 
     def newest(self) -> int | None:

@@ -74,7 +74,7 @@ class DataConfig:
         if self.tokens < self.max_length:
             raise InputError(
                 f"data.tokens={self.tokens} cannot hold one sentence of "
-                f"data.max_length={self.max_length}. Raise the first or lower the second."
+                f"data.max_length={self.max_length}. Raise the one or lower the other."
             )
         if self.source == self.target:
             raise InputError(

@@ -89,7 +89,8 @@ def lines(path: Path) -> Iterator[str]:
     number = 0
     try:
         with opener(path, "rb") as file:
-            for number, line in enumerate(_buffered(file), start=1):
+            for line in _buffered(file):
+                number += 1
                 yield line.rstrip(b"\r\n").decode()
     except UnicodeDecodeError as error:
         byte = error.object[error.start]

@@ -82,10 +82,8 @@ def prepare(cfg: Config, known: Tokenizers | None = None) -> Dataset:
     return Dataset(tokenizers, tokens, fitting, valid, fingerprint, report)
 
 
-def _select(
-    train: Corpus, valid: list[Pair], report: DataReport
-) -> np.ndarray:
-    """Whether each training pair is clean; counts overlap with validation on the way."""
+def _select(train: Corpus, valid: list[Pair], report: DataReport) -> np.ndarray:
+    """Whether each training pair is clean; counts overlap with validation as well."""
     held_out = {cleaning.digest(source) for source, _ in valid}
     report.validation = len(valid)
 
@@ -140,9 +138,9 @@ def _drop_long(
     store: Store, tokenizers: Tokenizers, limit: int, report: DataReport
 ) -> np.ndarray:
     """The pairs that fit; counts those that do not."""
-    long = (batches.lengths(store) > limit).any(axis=1)
+    long = batches.lengths(store).max(axis=1) > limit
     rule = f"over {limit} tokens"
-    for index in np.flatnonzero(long):
+    for index in np.flatnonzero(long).tolist():
         report.cleaning.drop(rule, _text(store, tokenizers, index))
     return ~long
 

@@ -30,6 +30,4 @@ class Embedding(nn.Module):
     def logits(self, x: Float[Array, "*B D"]) -> Float[Array, "*B V"]:
         """Scores of every token, in float32: small differences matter here."""
         table = self.table.astype(self.dtype)
-        return jnp.einsum(
-            "...D,VD->...V", x, table, preferred_element_type=jnp.float32
-        )
+        return jnp.einsum("...D,VD->...V", x, table, preferred_element_type=jnp.float32)

@@ -1,11 +1,9 @@
 """How good a set of parameters is: loss, BLEU, chrF, and a few translations to read."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
 import jax
-import numpy as np
 
 from transformer import batches, metrics, store
 from transformer.axes import Params
@@ -67,7 +65,7 @@ class Evaluator:
         self._pairs = pairs[:translated]
         self._store = store.collect(map(tokenizers.encode, pairs))
         lengths = batches.lengths(self._store)
-        fitting = (lengths <= cfg.data.max_length).all(axis=1)
+        fitting = lengths.max(axis=1) <= cfg.data.max_length
         shapes = batches.shapes(lengths[fitting], cfg.data.tokens)
         self._plan = batches.Plan(lengths, fitting, shapes, accumulate=1, seed=0)
         self._loss = jax.jit(partial(loss_sum, model, cfg.training.label_smoothing))
@@ -92,7 +90,7 @@ class Evaluator:
             loss=self.loss(params),
             bleu=metrics.bleu(texts, references),
             chrf=metrics.chrf(texts, references),
-            samples=[Sample(*row) for _, row in zip(range(SAMPLES), rows, strict=False)],
+            samples=[Sample(*row) for row in _spread(list(rows))],
         )
 
     def loss(self, params: Params) -> float:
@@ -103,3 +101,8 @@ class Evaluator:
             loss, count = jax.device_get(self._loss(params, part))
             total, tokens = total + float(loss), tokens + int(count)
         return total / max(tokens, 1)
+
+
+def _spread(rows: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """`SAMPLES` of them from all over the set, always the same."""
+    return rows[:: max(1, -(-len(rows) // SAMPLES))]

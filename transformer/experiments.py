@@ -23,7 +23,9 @@ def quickstart() -> Config:
         ),
         data=DataConfig(test="phrasebook:test", max_length=64, tokens=2048),
         optimizer=OptimizerConfig(peak=4e-3, warmup=200, schedule="cosine"),
-        training=TrainingConfig(steps=1200, eval_every=400),
+        training=TrainingConfig(
+            steps=500, eval_every=250, eval_sentences=200, average=2
+        ),
     )
 
 
@@ -31,18 +33,18 @@ def multi30k() -> Config:
     """English to German image captions, with the small network of Wu et al. 2021."""
     return Config(
         model=ModelConfig(
-            vocab_size=8000,
+            vocab_size=4000,
             dim=128,
             hidden_dim=256,
             num_heads=4,
             encoder_layers=4,
             decoder_layers=4,
-            dropout=0.3,
+            dropout=0.2,
             norm="pre",
         ),
-        data=DataConfig(target="de", tokens=4096),
-        optimizer=OptimizerConfig(peak=5e-3, warmup=2000),
-        training=TrainingConfig(steps=8000, eval_every=500, average=10),
+        data=DataConfig(target="de", tokens=2048),
+        optimizer=OptimizerConfig(peak=4e-3, warmup=500, schedule="cosine"),
+        training=TrainingConfig(steps=5000, eval_every=500, average=4, log_every=100),
     )
 
 

@@ -49,7 +49,7 @@ def _inherit(cfg: Config, parent: Description) -> Config:
 
 
 def _check_settings(cfg: Config, path: Path) -> None:
-    """Raises `InputError` if `path` holds a run with other settings, or another thing."""
+    """Raises `InputError` if `path` holds other settings, or no run."""
     if folder.exists(path):
         changed = config.differences(folder.describe(path).config, cfg)
         if changed:

@@ -1,10 +1,10 @@
 """The model folder: what describes a model, and where its parts are.
 
-    config.json        settings, vocabulary sizes, versions, fingerprint of the data
-    tokenizer.model    SentencePiece; also source.model if the source has its own
-    weights/           parameters to translate with: the best so far
-    checkpoints/       everything training needs to continue
-    metrics.jsonl      one line a report
+config.json        settings, vocabulary sizes, versions, fingerprint of the data
+tokenizer.model    SentencePiece; also source.model if the source has its own
+weights/           parameters to translate with: the best so far
+checkpoints/       everything training needs to continue
+metrics.jsonl      one line a report
 """
 
 import dataclasses

@@ -146,7 +146,9 @@ class PreNormDecoderLayer(DecoderLayer):
     ) -> tuple[Float[Array, "B T D"], KeyValues]:
         h = self.attention_norm(x)
         kv = self.keys_values(h, layout.positions, past)
-        x = x + self.dropout(self.attention(h, kv, layout.mask, layout.positions), train=train)
+        x = x + self.dropout(
+            self.attention(h, kv, layout.mask, layout.positions), train=train
+        )
         h = self.cross_norm(x)
         h = self.cross_attention(h, memory, memory_mask, layout.positions)
         x = x + self.dropout(h, train=train)

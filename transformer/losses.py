@@ -31,7 +31,6 @@ def token_losses(
     return -(1 - smoothing) * hit - smoothing * log_probs.mean(axis=-1)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(3,))
 def projected_loss(
     states: Float[Array, "n D"],
     table: Float[Array, "V D"],
@@ -39,7 +38,11 @@ def projected_loss(
     smoothing: float,
 ) -> Float[Array, ""]:
     """The sum of `token_losses(states @ table.T, targets, smoothing)` where not PAD."""
+    return _fused(smoothing, states, table, targets)
 
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _fused(smoothing, states, table, targets):
     def add(total, chunk):
         x, labels = chunk
         return total + _chunk_loss(_scores(x, table), labels, smoothing), None
@@ -47,7 +50,7 @@ def projected_loss(
     return jax.lax.scan(add, jnp.zeros(()), _chunks(states, targets))[0]
 
 
-def _forward(states, table, targets, smoothing):
+def _forward(smoothing, states, table, targets):
     """The loss, and its gradients in the same pass."""
 
     def add(carry, chunk):
@@ -75,7 +78,7 @@ def _backward(smoothing, gradients, outer):
     return (states_grad * outer).astype(states_grad.dtype), table_grad * outer, None
 
 
-projected_loss.defvjp(_forward, _backward)
+_fused.defvjp(_forward, _backward)
 
 
 def _chunks(

@@ -24,9 +24,7 @@ def causal(length: int) -> Bool[Array, "1 T T"]:
     return jnp.tri(length, dtype=bool)[None]
 
 
-def segments(
-    query: Int[Array, "B T"], key: Int[Array, "B S"]
-) -> Bool[Array, "B T S"]:
+def segments(query: Int[Array, "B T"], key: Int[Array, "B S"]) -> Bool[Array, "B T S"]:
     """Packed sentences see only themselves: True where segment numbers agree.
 
     Segments 1 1 2 against 1 1 2:

@@ -13,8 +13,8 @@ def inverse_sqrt(peak: float, warmup: int) -> optax.Schedule:
 
     Equation 3 of the paper, where peak = (D · warmup)^-0.5.
     """
-    return lambda step: peak * jnp.minimum(
-        (step + 1) / warmup, jnp.sqrt(warmup / (step + 1))
+    return lambda step: (
+        peak * jnp.minimum((step + 1) / warmup, jnp.sqrt(warmup / (step + 1)))
     )
 
 

@@ -61,7 +61,7 @@ class Sinusoidal(nn.Module):
 
 
 class Learned(nn.Module):
-    """Adds one trained vector a position; positions beyond `max_length` share its last."""
+    """Adds one trained vector a position; from `max_length` on, the last one."""
 
     dim: int
     max_length: int

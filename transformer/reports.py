@@ -89,8 +89,8 @@ def _lines(report: DataReport) -> list[str]:
     ]
     if report.overlap:
         lines.append(
-            f"[bold red]{report.overlap:,} training pairs have a source sentence of the "
-            f"validation set[/], e.g. “{_short(report.overlap_example)}”: "
+            f"[bold red]{report.overlap:,} training pairs have a source sentence of "
+            f"the validation set[/], e.g. “{_short(report.overlap_example)}”: "
             "validation scores will flatter."
         )
     if report.unknown:

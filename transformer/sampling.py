@@ -19,7 +19,6 @@ from transformer.search import (
     Step,
     expand,
     gather,
-    newest,
     nothing,
     repeat,
 )
@@ -46,7 +45,7 @@ def top_k(k: int) -> Filter:
 
 
 def nucleus(p: float) -> Filter:
-    """Only the fewest likeliest tokens of joint probability p (Holtzman et al. 2020)."""
+    """Only the fewest tokens of joint probability p (Holtzman et al. 2020)."""
 
     def keep(logits: Float[Array, " V"]) -> Float[Array, " V"]:
         falling = jnp.sort(logits, descending=True)

@@ -1,7 +1,7 @@
 """One update: a pure function of the state and a batch."""
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -55,7 +55,7 @@ def loss_sum(
     """
     source, target, labels = part
     rngs = {} if key is None else {"dropout": key}
-    apply = partial(model.apply, params, train=key is not None, rngs=rngs)
+    apply: Any = partial(model.apply, params, train=key is not None, rngs=rngs)
     itself = masks.segments(source.segments, source.segments)
     layout = Layout(source.positions, itself)
     memory = apply(source.tokens, layout, method="encode")

@@ -28,7 +28,7 @@ class Strategy(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Beam:
-    """The `best` of a beam of `width`, under GNMT's length penalty `alpha` (0: none)."""
+    """The `best` of a beam of `width`, with GNMT's length penalty (0 is none)."""
 
     width: int = 4
     best: int = 1

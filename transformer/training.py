@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from rich.console import Console
 
 from transformer import batches, devices, folder, optimizers, weights
@@ -151,7 +153,7 @@ class Run:
         """Compiles the update for every shape that is to come."""
         shapes = self._plan.shapes
         self._console.print(
-            f"Device: [b]{devices.description()}[/b], {self._model.dtype.__name__}. "
+            f"Device: [b]{devices.description()}[/b], {jnp.dtype(self._model.dtype)}. "
             f"{count(self._state.params):,} parameters. Compiling {len(shapes)} "
             f"training and {self._evaluate.compilations} evaluation programs."
         )
@@ -165,7 +167,9 @@ class Run:
         programs = {}
         for shape in shapes:
             example = batches.example(shape, self._cfg.data.accumulate)
-            programs[example.labels.shape] = jitted.lower(self._state, example).compile()
+            programs[example.labels.shape] = jitted.lower(
+                self._state, example
+            ).compile()
 
         def update(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
             try:
@@ -176,14 +180,14 @@ class Run:
         return update
 
     def _write(self, journal: Journal, step: int, metrics: Metrics) -> None:
-        values = {name: float(x) for name, x in jax.device_get(metrics).items()}
+        values = {name: np.asarray(x).item() for name, x in metrics.items()}
         if values["skipped in a row"] >= MOST_SKIPPED:
             raise InputError(
-                f"The loss or its gradient was not finite in {MOST_SKIPPED} updates in a "
-                f"row, the last of them {step}. Lower optimizer.peak="
+                f"The loss or its gradient was not finite in {MOST_SKIPPED} updates in "
+                f"a row, the last of them {step}. Lower optimizer.peak="
                 f"{self._cfg.optimizer.peak}; the last checkpoint is intact."
             )
-        rate = {"learning rate": float(self._rate(step - 1))}
+        rate = {"learning rate": np.asarray(self._rate(step - 1)).item()}
         journal.step(step, values | rate | {"padding": self._plan.padding})
 
     def _validate(self, journal: Journal, step: int) -> None:
@@ -246,7 +250,7 @@ def _items(state: TrainState) -> Items:
     return {NAME: state.params, "training": state._replace(params=())}
 
 
-def _too_large(error: jax.errors.JaxRuntimeError, cfg: DataConfig) -> Exception:
+def _too_large(error: Exception, cfg: DataConfig) -> Exception:
     """The same error, but for what a smaller batch would mend."""
     if "RESOURCE_EXHAUSTED" not in str(error):
         return error

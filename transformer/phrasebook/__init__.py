@@ -52,10 +52,11 @@ class Sentence(NamedTuple):
 
 def split(seed: int = 0, size: int = 60_000) -> Splits:
     """About `size` drawn pairs and all others; no test words together in training."""
-    sentences = distinct([*handwritten(), *drawn(seed, size)])
+    always = set(map(joined, combinations("training")))
     shares: dict[str, list[Sentence]] = {"train": [], "valid": [], "test": []}
-    for sentence in sentences:
-        shares[share(seed, sentence.key)].append(sentence)
+    for sentence in distinct([*handwritten(), *drawn(seed, size)]):
+        key = sentence.key
+        shares["train" if key in always else share(seed, key)].append(sentence)
     shown = [(exemplar.source, exemplar.target) for exemplar in exemplars()]
     taught = [(e.source, e.target) for e in exemplars() if e.training]
     test = tested(shares["test"], avoid=shown)
@@ -66,7 +67,6 @@ def split(seed: int = 0, size: int = 60_000) -> Splits:
     return Splits(list(dict.fromkeys([*taught, *train])), valid, test)
 
 
-@functools.cache
 def sentences() -> list[Pair]:
     """The hand-written pairs, in written form."""
     folder = grammar.FOLDER.joinpath("sentences")
@@ -83,10 +83,10 @@ def exemplars() -> list[Exemplar]:
 
 
 @functools.cache
-def withheld() -> list[frozenset[str]]:
-    """Words that never stand together in a drawn sentence, for held-out exemplars."""
+def combinations(use: str) -> list[frozenset[str]]:
+    """The words of the exemplars that are used for "training" or "held out"."""
     rows = grammar.rows("exemplars.tsv")[1:]
-    return [frozenset(words.split()) for *_, words, _ in rows if words != "-"]
+    return [frozenset(row[3].split(", ")) for row in rows if row[2] == use]
 
 
 def handwritten() -> list[Sentence]:
@@ -109,16 +109,16 @@ def drawn(seed: int, size: int) -> Iterator[Sentence]:
 def sample(pattern: Pattern, seed: int, quota: int) -> list[Sentence]:
     """At most `quota` different sentences of a pattern."""
     few = capacity(pattern) <= quota
-    ways = every_way(pattern) if few else random_ways(pattern, seed, 4 * quota)
+    ways = every_way(pattern) if few else random_ways(pattern, seed, 2 * quota)
     found: dict[str, Sentence] = {}
     for parts in ways:
         words = grammar.words(parts)
-        if words and not any(words >= hidden for hidden in withheld()):
+        if words and not any(words >= hidden for hidden in combinations("held out")):
             english = grammar.fill(pattern.english, parts, "en")
             if english not in found:
                 hindi = grammar.fill(pattern.hindi, parts, "hi")
                 form = styled(english, hindi, pattern.sentence)
-                found[english] = Sentence(" ".join(sorted(words)), (form,))
+                found[english] = Sentence(joined(words), (form,))
                 if len(found) == quota:
                     break
     return list(found.values())
@@ -155,6 +155,11 @@ def distinct(sentences: Iterable[Sentence]) -> list[Sentence]:
     for sentence in sentences:
         found.setdefault(bare(sentence.forms[0][0]).casefold(), sentence)
     return list(found.values())
+
+
+def joined(words: Iterable[str]) -> str:
+    """The key of the sentences that are made of these words."""
+    return ", ".join(sorted(words))
 
 
 def share(seed: int, key: str) -> str:

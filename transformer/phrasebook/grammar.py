@@ -13,15 +13,14 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import NamedTuple
 
-FOLDER = resources.files(__package__)
+FOLDER = resources.files("transformer.phrasebook")
 REFERENCE = re.compile(r"\{(\w+)(?:\.(\w+))?(?::(\w+)(?:\.(\w+))?)?\}")
-SIGN_AFTER_VOWEL = re.compile("(?<=[\u0904-\u0914\u093e-\u094c])([\u093e-\u094c]\u0902?)")
+SIGN_AFTER_VOWEL = re.compile("(?<=[अ-औा-ौ])([ा-ौ]ं?)")
 
 
 class Entry(NamedTuple):
     """A word or a phrase. `forms` maps e.g. "hi.plural" to the text of that form."""
 
-    kinds: frozenset[str]
     forms: dict[str, str]
     words: frozenset[str]  # the English words it was built from
 
@@ -75,7 +74,7 @@ def entries(path: str) -> list[Entry]:
     for cells in lines:
         forms = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
         words = frozenset([forms["en"], *forms.get("includes", "").split()])
-        found.append(Entry(frozenset(forms["kinds"].split()), forms, words))
+        found.append(Entry(forms, words))
     return found
 
 
@@ -84,12 +83,12 @@ def fillers() -> Kinds:
     """The words and phrases of each kind."""
     kinds: dict[str, list[Entry]] = defaultdict(list)
     for entry in lexicon():
-        for kind in entry.kinds:
+        for kind in entry.forms["kinds"].split():
             kinds[kind].append(entry)
     for rule in toml("patterns.toml")["phrase"]:
         for kind, slots in rule["slots"].items():
             ways = assignments(slots, kinds)
-            kinds[kind] += [phrase(rule, kind, parts) for parts in ways]
+            kinds[kind] += [phrase(rule, parts) for parts in ways]
     return dict(kinds)
 
 
@@ -127,7 +126,7 @@ def words(parts: Parts) -> frozenset[str]:
     return union if unique else frozenset()
 
 
-def phrase(rule: Mapping, kind: str, parts: Parts) -> Entry:
+def phrase(rule: Mapping, parts: Parts) -> Entry:
     """A phrase is its head with some forms replaced."""
     forms = dict(parts[rule["head"]].forms)
     for column, template in rule["forms"].items():
@@ -136,7 +135,7 @@ def phrase(rule: Mapping, kind: str, parts: Parts) -> Entry:
         slot, _, form = rule["agrees"].partition(".")
         forms["en.agrees"] = features(parts[slot], form, "en")
         forms["hi.agrees"] = features(parts[slot], form, "hi")
-    return Entry(frozenset([kind]), forms, words(parts))
+    return Entry(forms, words(parts))
 
 
 @functools.cache

@@ -1,0 +1,43 @@
+"""What both scripts do around their work: messages, exit codes, compiled programs."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+from transformer import devices
+from transformer.errors import InputError
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+Main = Callable[[Console], None]
+
+
+def run(main: Main) -> int:
+    """Runs `main` and returns the exit code; our own bugs keep their traceback.
+
+    Standard output is left to `main`; messages go to standard error.
+    """
+    console = Console(stderr=True)
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=console, show_time=False, show_path=False)],
+    )
+    devices.keep_compiled_programs()
+    try:
+        main(console)
+    except InputError as error:
+        console.print("Error:", style="bold red", end=" ")
+        console.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        return BAD_INPUT
+    except KeyboardInterrupt as interrupt:
+        console.print(str(interrupt) or "Interrupted.", markup=False)
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
