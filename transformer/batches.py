@@ -100,7 +100,7 @@ def pack(
     for item, row in zip(items, rows, strict=True):
         fits = (free >= item[:, None]).all(axis=-1)
         left = free.sum(axis=-1)
-        full = ~fits.any(axis=-1)
+        full = fits.sum(axis=-1) == 0
         fits |= full[:, None]
         choice = np.where(fits, left, room.sum() + 1).argmin(axis=-1)
         fresh, slot = lane[full], choice[full]

@@ -105,9 +105,9 @@ class Checkpoints:
                 _clear(path)
 
 
-def _abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:
-    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    sharding = getattr(leaf, "sharding", None) or sharding
+def _abstract(leaf: jax.Array | jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    sharding = leaf.sharding or here
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
 
 

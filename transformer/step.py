@@ -100,7 +100,7 @@ def train_step(
 ) -> tuple[TrainState, Metrics]:
     """One update, left out if the loss or a gradient is not finite."""
     grads, loss, tokens = gradients(model, smoothing, state, batch)
-    norm = optax.global_norm(grads)
+    norm = optax.tree.norm(grads)
     finite = jnp.isfinite(loss) & jnp.isfinite(norm)
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     new = optax.apply_updates(state.params, updates), opt_state

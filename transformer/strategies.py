@@ -4,7 +4,7 @@ They are hashable, so a compiled program is kept for each.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Array, Int, Key
 
@@ -13,6 +13,7 @@ from transformer.errors import InputError
 from transformer.search import Cache, Hypotheses, Step
 
 
+@runtime_checkable
 class Strategy(Protocol):
     """Finds translations with a step function; see `search` for the arguments."""
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import Progress
@@ -25,6 +25,7 @@ PART = 1024
 """Lines translated together at most."""
 
 
+@runtime_checkable
 class Translate(Protocol):
     """Texts, and the number of the first of them, to translations."""
 

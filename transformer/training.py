@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial, reduce
 from math import inf
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -38,7 +38,7 @@ Report = tuple[int, Metrics]
 """The number of an update, and what it measured."""
 
 
-class Interrupted(Exception):
+class Interrupted(KeyboardInterrupt):
     """A signal ended the run; its state is saved."""
 
 
@@ -116,15 +116,24 @@ class Run:
                 if report:  # of the step before, while the device works on this one
                     self._write(journal, *report)
                 report = step, metrics
-                if step % cfg.eval_every == 0 or step == cfg.steps:
+                validating = step % cfg.eval_every == 0 or step == cfg.steps
+                if validating or interrupts.received:
+                    self._write(journal, *report)
+                    report = None
+                if validating:
                     self._validate(journal, step)
                 if interrupts.received:
-                    self._save(step)
-                    self._checkpoints.wait()
-                    raise Interrupted
-            if report:
-                self._write(journal, *report)
+                    self._stop(step)
             return self._finish(journal)
+
+    def _stop(self, step: int) -> NoReturn:
+        self._save(step)
+        self._checkpoints.wait()
+        self._weights.wait()
+        raise Interrupted(
+            f"Stopped after update {step:,}, which is saved. "
+            "The same command continues."
+        )
 
     def _begin(self, init: Params | None) -> TrainState:
         """The state of the newest intact checkpoint, or a new one."""

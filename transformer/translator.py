@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -70,7 +70,7 @@ class Translator:
             partial(_search, model), static_argnames=("strategy", "length")
         )
 
-    def with_params(self, params: Params) -> Self:
+    def with_params(self, params: Params) -> "Translator":
         """The same translator, its compiled programs included, with other weights."""
         other = copy.copy(self)
         other._params = params

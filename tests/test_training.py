@@ -1,0 +1,270 @@
+"""Runs end to end on a small corpus: continuing, interrupting, averaging, failing."""
+
+import dataclasses
+import json
+import signal
+
+import jax
+import numpy as np
+import pytest
+from rich.console import Console
+
+from transformer import (
+    checkpoints,
+    dataset,
+    experiments,
+    folder,
+    tokenizer,
+    training,
+    weights,
+)
+from transformer.config import DataConfig, OptimizerConfig, TrainingConfig
+from transformer.errors import InputError
+from transformer.fit import fit
+from transformer.translator import load
+
+QUIET = Console(quiet=True)
+
+NOUNS = {"dog": "Hund", "cat": "Katze", "bird": "Vogel", "horse": "Pferd"}
+VERBS = {"sees": "sieht", "likes": "mag", "hears": "hört", "follows": "verfolgt"}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """Every noun does everything to every other noun."""
+    prefix = tmp_path_factory.mktemp("corpus") / "train"
+    pairs = [
+        (f"the {a} {v} the {b}", f"{NOUNS[a]} {VERBS[v]} {NOUNS[b]}")
+        for a in NOUNS
+        for v in VERBS
+        for b in NOUNS
+        if a != b
+    ]
+    for side, text in zip(("en", "de"), zip(*pairs, strict=True), strict=True):
+        prefix.with_suffix(f".{side}").write_text("\n".join(text) + "\n")
+    return prefix
+
+
+@pytest.fixture
+def cfg(corpus):
+    """Eight updates with everything that a run does on its way."""
+    quickstart = experiments.quickstart()
+    model = dataclasses.replace(
+        quickstart.model, vocab_size=320, dim=16, hidden_dim=16, num_heads=2
+    )
+    return dataclasses.replace(
+        quickstart,
+        model=model,
+        data=DataConfig(
+            train=str(corpus), valid=str(corpus), target="de", tokens=128, max_length=64
+        ),
+        optimizer=OptimizerConfig(peak=1e-2, warmup=4),
+        training=TrainingConfig(
+            steps=8, eval_every=3, eval_sentences=4, average=2, log_every=2
+        ),
+    )
+
+
+def with_training(cfg, **changes):
+    changed = dataclasses.replace(cfg.training, **changes)
+    return dataclasses.replace(cfg, training=changed)
+
+
+def reports(path):
+    return [json.loads(line) for line in (path / "metrics.jsonl").open()]
+
+
+def everything(path, cfg):
+    """All arrays of the newest checkpoint, and of the weights."""
+    states = checkpoints.Checkpoints(path / "checkpoints", pytest.fail)
+    number = states.newest()
+    params = load(path)._params
+    run = training.Run(cfg, path, prepared(cfg, path), QUIET)
+    leaves = jax.tree.leaves((run._state._replace(key=()), params))
+    return number, [np.asarray(leaf) for leaf in leaves]
+
+
+def prepared(cfg, path):
+    return dataset.prepare(cfg, tokenizer.load_both(path))
+
+
+def assert_same(one, other):
+    assert one[0] == other[0]
+    for a, b in zip(one[1], other[1], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+class PowerCut(Exception):
+    """Nothing after it is executed."""
+
+
+def fit_until(cfg, path, step, monkeypatch):
+    """Trains, and dies just after update `step` has run."""
+    real = training.Run._write
+
+    def write(self, journal, number, metrics):
+        if number >= step:
+            raise PowerCut
+        real(self, journal, number, metrics)
+
+    with monkeypatch.context() as patched, pytest.raises(PowerCut):
+        patched.setattr(training.Run, "_write", write)
+        fit(cfg, path, None, QUIET)
+
+
+@pytest.fixture
+def uninterrupted(cfg, tmp_path):
+    fit(cfg, tmp_path / "uninterrupted", None, QUIET)
+    return tmp_path / "uninterrupted"
+
+
+def test_a_continued_run_equals_an_uninterrupted_one(
+    cfg, uninterrupted, tmp_path, monkeypatch
+):
+    path = tmp_path / "cut"
+    for step in (2, 5, 5, 8):
+        fit_until(cfg, path, step, monkeypatch)
+    fit(cfg, path, None, QUIET)
+    assert_same(everything(path, cfg), everything(uninterrupted, cfg))
+    timeless = [
+        [{k: v for k, v in line.items() if k != "tokens a second"} for line in lines]
+        for lines in (reports(path), reports(uninterrupted))
+    ]
+    assert timeless[0] == timeless[1]
+
+
+def test_a_signal_saves_the_state_and_the_run_continues_from_it(
+    cfg, uninterrupted, tmp_path, monkeypatch
+):
+    path, real = tmp_path / "signalled", training.Run._write
+
+    def write(self, journal, number, metrics):
+        real(self, journal, number, metrics)
+        if number in (1, 4):
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(training.Run, "_write", write)
+    for step in (2, 5):
+        with pytest.raises(training.Interrupted, match=f"update {step}"):
+            fit(cfg, path, None, QUIET)
+    fit(cfg, path, None, QUIET)
+    assert_same(everything(path, cfg), everything(uninterrupted, cfg))
+
+
+def test_a_finished_run_that_is_started_again_changes_nothing(cfg, uninterrupted):
+    before = everything(uninterrupted, cfg)
+    fit(cfg, uninterrupted, None, QUIET)
+    assert_same(everything(uninterrupted, cfg), before)
+
+
+def test_a_damaged_checkpoint_costs_only_the_work_since_the_one_before(
+    cfg, uninterrupted
+):
+    before = everything(uninterrupted, cfg)
+    newest = uninterrupted / "checkpoints" / str(cfg.training.steps)
+    victim = max(newest.rglob("*"), key=lambda path: path.stat().st_size)
+    victim.write_bytes(victim.read_bytes()[:-1])
+    fit(cfg, uninterrupted, None, QUIET)
+    assert_same(everything(uninterrupted, cfg), before)
+
+
+def test_the_loss_falls_and_one_corpus_can_be_learned_by_heart(cfg, tmp_path):
+    cfg = with_training(
+        cfg, steps=250, eval_every=125, label_smoothing=0.0, eval_sentences=48
+    )
+    model = dataclasses.replace(cfg.model, dropout=0.0, dim=32, hidden_dim=64)
+    fit(dataclasses.replace(cfg, model=model), tmp_path / "run", None, QUIET)
+    validation = [r for r in reports(tmp_path / "run") if r["kind"] == "validation"]
+    assert validation[-1]["loss"] < 0.05
+    assert validation[-1]["bleu"] > 99
+    [found] = load(tmp_path / "run").translate(["the cat hears the horse"])
+    assert found.text == "Katze hört Pferd"
+
+
+def test_patience_stops_the_run(cfg, tmp_path):
+    optimizer = dataclasses.replace(cfg.optimizer, peak=1e-12)
+    cfg = dataclasses.replace(cfg, optimizer=optimizer)
+    cfg = with_training(cfg, steps=50, eval_every=2, patience=2, metric="bleu")
+    fit(cfg, tmp_path / "run", None, QUIET)
+    assert max(report["step"] for report in reports(tmp_path / "run")) == 6
+
+
+def test_the_average_is_of_the_last_checkpoints(cfg, uninterrupted):
+    run = training.Run(cfg, uninterrupted, prepared(cfg, uninterrupted), QUIET)
+    like = {weights.NAME: run._state.params}
+    one, other = (
+        run._checkpoints.load(number, like)[0][weights.NAME] for number in (3, 6)
+    )
+    assert run._checkpoints.regular() == [3, 6]
+    average = training.mean([one, other], 2)
+    for a, b, c in zip(*map(jax.tree.leaves, (one, other, average)), strict=True):
+        np.testing.assert_allclose((a + b) / 2, c, rtol=1e-6)
+
+
+def test_other_settings_are_refused_and_named(cfg, uninterrupted):
+    with pytest.raises(InputError, match=r"optimizer.peak 0.5 \(was 0.01\)"):
+        other = dataclasses.replace(cfg.optimizer, peak=0.5)
+        fit(dataclasses.replace(cfg, optimizer=other), uninterrupted, None, QUIET)
+
+
+def test_changed_data_is_refused(cfg, corpus, tmp_path):
+    for side in ("en", "de"):
+        text = corpus.with_suffix(f".{side}").read_text()
+        (tmp_path / f"own.{side}").write_text(text)
+    data = dataclasses.replace(cfg.data, train=str(tmp_path / "own"))
+    cfg = dataclasses.replace(cfg, data=data)
+    fit(cfg, tmp_path / "run", None, QUIET)
+    for side in ("en", "de"):
+        with (tmp_path / f"own.{side}").open("a") as file:
+            file.write(f"new {side}\n")
+    with pytest.raises(InputError, match="data has changed"):
+        fit(cfg, tmp_path / "run", None, QUIET)
+
+
+def test_a_folder_that_is_no_run_is_not_touched(cfg, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="is no run"):
+        fit(cfg, tmp_path, None, QUIET)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_bad_data_leaves_nothing_behind(cfg, tmp_path):
+    data = dataclasses.replace(cfg.data, train=str(tmp_path / "missing"))
+    with pytest.raises(InputError, match=r"missing.en does not exist"):
+        fit(dataclasses.replace(cfg, data=data), tmp_path / "run", None, QUIET)
+    assert not (tmp_path / "run").exists()
+
+
+def test_fine_tuning_starts_from_the_other_models_weights(cfg, uninterrupted, tmp_path):
+    optimizer = dataclasses.replace(cfg.optimizer, peak=1e-12)
+    child = dataclasses.replace(
+        cfg,
+        optimizer=optimizer,
+        model=dataclasses.replace(cfg.model, dim=64, dropout=0.3),
+    )
+    fit(child, tmp_path / "child", uninterrupted, QUIET)
+    described = folder.describe(tmp_path / "child")
+    assert described.model.dim == cfg.model.dim
+    assert described.model.dropout == 0.3
+    parent, tuned = load(uninterrupted), load(tmp_path / "child")
+    assert parent.tokenizers.target.model == tuned.tokenizers.target.model
+    leaves = map(jax.tree.leaves, (parent._params, tuned._params))
+    for a, b in zip(*leaves, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-9)
+
+
+def test_updates_that_are_not_finite_are_skipped_and_end_the_run(cfg, tmp_path):
+    optimizer = dataclasses.replace(cfg.optimizer, peak=1e30, warmup=1)
+    cfg = dataclasses.replace(cfg, optimizer=optimizer)
+    cfg = with_training(cfg, steps=40, eval_every=40, log_every=1)
+    with pytest.raises(InputError, match=r"Lower optimizer.peak"):
+        fit(cfg, tmp_path / "run", None, QUIET)
+    assert 0 < max(report["skipped"] for report in reports(tmp_path / "run")) < 40
+
+
+def test_a_batch_that_does_not_fit_says_what_to_change(cfg):
+    exhausted = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+    message = str(training._too_large(exhausted, cfg.data))
+    assert "data.tokens=128" in message and "data.accumulate" in message
+    other = jax.errors.JaxRuntimeError("INTERNAL: bug")
+    assert training._too_large(other, cfg.data) is other
