@@ -40,7 +40,9 @@ def test_what_is_loaded_is_what_was_saved(checkpoints):
     items, notes = checkpoints.load(10, like)
     assert notes == {"number": 10}
     assert jax.tree.structure(items) == jax.tree.structure(STATE)
-    for found, saved in zip(jax.tree.leaves(items), jax.tree.leaves(STATE), strict=True):
+    for found, saved in zip(
+        jax.tree.leaves(items), jax.tree.leaves(STATE), strict=True
+    ):
         assert found.dtype == saved.dtype
         if jnp.issubdtype(found.dtype, jax.dtypes.prng_key):
             found, saved = jax.random.key_data(found), jax.random.key_data(saved)
@@ -108,3 +110,19 @@ def test_what_goes_wrong_behind_training_is_raised_by_wait(checkpoints, monkeypa
     with pytest.raises(OSError, match="No space"):
         checkpoints.wait()
     assert checkpoints.newest() is None
+
+
+def test_arrays_may_be_donated_while_they_are_saved(checkpoints):
+    def change(state):
+        return jax.tree.map(lambda leaf: leaf + 1, state)
+
+    update = jax.jit(change, donate_argnums=0)
+    state = {"w": jnp.zeros(1_000_000)}
+    for number in range(10, 60, 10):
+        before = np.array(state["w"])
+        checkpoints.save(number, {"state": state}, {})
+        for _ in range(20):
+            state = update(state)
+        checkpoints.wait()
+        items, _ = checkpoints.load(number, {"state": jax.eval_shape(change, state)})
+        np.testing.assert_array_equal(items["state"]["w"], before)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import signal
 
 import jax
@@ -45,12 +46,18 @@ def corpus(tmp_path_factory):
     return prefix
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cfg(corpus):
     """Eight updates with everything that a run does on its way."""
     quickstart = experiments.quickstart()
     model = dataclasses.replace(
-        quickstart.model, vocab_size=320, dim=16, hidden_dim=16, num_heads=2
+        quickstart.model,
+        vocab_size=320,
+        dim=16,
+        hidden_dim=16,
+        num_heads=2,
+        encoder_layers=1,
+        decoder_layers=1,
     )
     return dataclasses.replace(
         quickstart,
@@ -71,7 +78,7 @@ def with_training(cfg, **changes):
 
 
 def reports(path):
-    return [json.loads(line) for line in (path / "metrics.jsonl").open()]
+    return list(map(json.loads, (path / "metrics.jsonl").read_text().splitlines()))
 
 
 def everything(path, cfg):
@@ -112,10 +119,18 @@ def fit_until(cfg, path, step, monkeypatch):
         fit(cfg, path, None, QUIET)
 
 
+@pytest.fixture(scope="module")
+def finished(cfg, tmp_path_factory):
+    """A run that nothing disturbed."""
+    path = tmp_path_factory.mktemp("runs") / "uninterrupted"
+    fit(cfg, path, None, QUIET)
+    return path
+
+
 @pytest.fixture
-def uninterrupted(cfg, tmp_path):
-    fit(cfg, tmp_path / "uninterrupted", None, QUIET)
-    return tmp_path / "uninterrupted"
+def uninterrupted(finished, tmp_path):
+    """A copy of it, to do things to."""
+    return shutil.copytree(finished, tmp_path / "uninterrupted")
 
 
 def test_a_continued_run_equals_an_uninterrupted_one(
@@ -176,7 +191,7 @@ def test_the_loss_falls_and_one_corpus_can_be_learned_by_heart(cfg, tmp_path):
     fit(dataclasses.replace(cfg, model=model), tmp_path / "run", None, QUIET)
     validation = [r for r in reports(tmp_path / "run") if r["kind"] == "validation"]
     assert validation[-1]["loss"] < 0.05
-    assert validation[-1]["bleu"] > 99
+    assert validation[-1]["chrf"] > 99
     [found] = load(tmp_path / "run").translate(["the cat hears the horse"])
     assert found.text == "Katze hört Pferd"
 

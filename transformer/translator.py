@@ -143,7 +143,7 @@ class Translator:
             yield [self._translation(*best) for best in zip(*row, strict=True)]
 
     def _translation(
-        self, tokens: np.ndarray, score: np.ndarray, log_probs: np.ndarray
+        self, tokens: np.ndarray, score: np.floating, log_probs: np.ndarray
     ) -> Translation:
         ids = tokens[(tokens != PAD) & (tokens != EOS)].tolist()
         target = self.tokenizers.target

@@ -1,0 +1,65 @@
+"""The feed-forward layers are their equations, at every position alone."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from transformer.feed_forward import FeedForward, GatedFeedForward
+
+D, F = 8, 12
+X = np.random.default_rng(0).normal(size=(2, 3, D)).astype(np.float32)
+
+
+def make(module: Any):
+    """The module as a function, and parameters of which none is zero."""
+    random = np.random.default_rng(1)
+    shapes = jax.eval_shape(lambda: module.init(jax.random.key(0), jnp.zeros((1, D))))
+
+    def fill(leaf):
+        return random.normal(size=leaf.shape).astype(leaf.dtype)
+
+    variables: Any = jax.tree.map(fill, shapes)
+    return lambda x: np.array(jax.jit(module.apply)(variables, x)), variables["params"]
+
+
+def test_with_relu_it_is_equation_2():
+    apply, p = make(FeedForward(D, F))
+    hidden = X @ p["hidden"]["kernel"] + p["hidden"]["bias"]
+    expected = np.maximum(0, hidden) @ p["output"]["kernel"] + p["output"]["bias"]
+    np.testing.assert_allclose(apply(X), expected, atol=1e-4)
+
+
+def test_the_activation_is_the_one_given():
+    apply, p = make(FeedForward(D, F, activation=jnp.zeros_like))
+    np.testing.assert_array_equal(
+        apply(X), np.broadcast_to(p["output"]["bias"], X.shape)
+    )
+
+
+def test_gated_it_is_swiglu_without_biases():
+    apply, p = make(GatedFeedForward(D, F))
+    assert all(list(layer) == ["kernel"] for layer in p.values())
+    gate = X @ p["gate"]["kernel"]
+    swish = gate / (1 + np.exp(-gate))
+    hidden = X @ p["hidden"]["kernel"]
+    expected = (swish * hidden) @ p["output"]["kernel"]
+    np.testing.assert_allclose(apply(X), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [FeedForward, GatedFeedForward])
+def test_a_position_knows_nothing_of_the_others(kind):
+    apply, _ = make(kind(D, F))
+    other = X.copy()
+    other[1, 2] += 1
+    changed = (apply(X) != apply(other)).any(axis=-1)
+    np.testing.assert_array_equal(changed, [[0, 0, 0], [0, 0, 1]])
+
+
+@pytest.mark.parametrize("kind", [FeedForward, GatedFeedForward])
+def test_it_computes_in_its_type_from_float32_parameters(kind):
+    apply, p = make(kind(D, F, dtype=jnp.bfloat16))
+    assert {leaf.dtype for leaf in jax.tree.leaves(p)} == {np.dtype("f4")}
+    assert apply(X).dtype == jnp.bfloat16

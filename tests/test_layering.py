@@ -1,0 +1,194 @@
+"""The import graph of the package, written down, and the sizes of its parts."""
+
+import ast
+import graphlib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "transformer"
+
+# Each rung of DESIGN.md, section 2: its modules, and all that they import of ours.
+RUNGS: list[dict[str, str]] = [
+    {
+        "axes": "",
+        "config": "errors",
+        "errors": "",
+        "symbols": "",
+    },
+    {
+        "attention": "positions",
+        "cleaning": "",
+        "dropout": "",
+        "embeddings": "",
+        "feed_forward": "",
+        "interrupts": "",
+        "losses": "symbols",
+        "masks": "symbols",
+        "metrics": "",
+        "optimizers": "axes config",
+        "positions": "",
+        "sampling": "search symbols",
+        "search": "symbols",
+        "strategies": "errors sampling search",
+        "text": "",
+        "tokenizer": "errors symbols text",
+    },
+    {
+        "batches": "store symbols",
+        "corpora": "cleaning errors phrasebook",
+        "dataset": (
+            "batches cleaning config corpora errors reports store text tokenizer"
+        ),
+        "devices": "store",
+        "layers": "attention config dropout feed_forward positions",
+        "phrasebook": "",
+        "reports": "batches cleaning store tokenizer",
+        "store": "",
+    },
+    {
+        "checkpoints": "",
+        "folder": "config errors tokenizer",
+        "model": "attention config dropout embeddings layers masks positions",
+        "weights": "axes checkpoints errors model",
+    },
+    {
+        "streams": "corpora errors translator",
+        "translator": (
+            "axes devices folder model search strategies symbols text tokenizer weights"
+        ),
+    },
+    {
+        "evaluation": (
+            "axes batches cleaning config metrics model step store strategies "
+            "tokenizer translator"
+        ),
+        "experiments": "config",
+        "fit": (
+            "cleaning config dataset errors evaluation folder strategies tokenizer "
+            "training weights"
+        ),
+        "journal": "evaluation",
+        "scripts": "devices errors",
+        "step": "axes batches layers losses masks model symbols",
+        "training": (
+            "axes batches checkpoints config dataset devices errors evaluation "
+            "folder interrupts journal model optimizers step tokenizer weights"
+        ),
+    },
+    {
+        "train": "config errors experiments fit scripts",
+        "transformer": (
+            "attention config embeddings errors model positions search strategies "
+            "translator"
+        ),
+        "translate": "errors scripts strategies streams transformer translator",
+    },
+]
+ALLOWED = {name: set(of.split()) for rung in RUNGS for name, of in rung.items()}
+RUNG = {module: number for number, rung in enumerate(RUNGS) for module in rung}
+
+LEAVES = "masks positions embeddings attention feed_forward dropout losses".split()
+SEARCH = "search sampling strategies".split()
+DATA = (
+    "text tokenizer cleaning corpora store batches dataset phrasebook reports".split()
+)
+IMPORTERS = {
+    "orbax": {"checkpoints"},
+    "tyro": {"train", "translate"},
+    "pickle": set(),
+    "tensorflow": set(),
+    "torch": set(),
+}
+
+
+def module_of(path):
+    """A folder with its files is one module; so is `__init__`, the public names."""
+    if path == PACKAGE / "__init__.py":
+        return "transformer"
+    inside = path.relative_to(PACKAGE if PACKAGE in path.parents else ROOT)
+    return inside.parts[0].removesuffix(".py")
+
+
+SOURCES = sorted([*PACKAGE.rglob("*.py"), *ROOT.glob("*.py")])
+TREES = {path: ast.parse(path.read_text("utf-8")) for path in SOURCES}
+
+
+def names(tree):
+    """Dotted names of all that a file imports, `from a import b` as a.b."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports would escape this test"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imports(module):
+    """Dotted names of all that the files of `module` import."""
+    trees = [tree for path, tree in TREES.items() if module_of(path) == module]
+    return {name for tree in trees for name in names(tree)}
+
+
+def siblings(module):
+    """The other modules of ours that `module` imports."""
+    found = set()
+    for name in imports(module):
+        top, _, rest = name.partition(".")
+        if top == "transformer":
+            inner = rest.split(".")[0]
+            found.add(inner if inner in ALLOWED else "transformer")
+    return found - {module}
+
+
+def reach(module):
+    """`module` and all that it imports of ours, directly or not."""
+    return {module}.union(*(reach(inner) for inner in ALLOWED[module]))
+
+
+@pytest.mark.parametrize("module", ALLOWED)
+def test_a_module_imports_what_the_table_says_and_nothing_else(module):
+    assert siblings(module) == ALLOWED[module]
+
+
+@pytest.mark.parametrize("module", ALLOWED)
+def test_no_module_imports_from_a_higher_rung(module):
+    assert not {inner for inner in ALLOWED[module] if RUNG[inner] > RUNG[module]}
+
+
+def test_the_table_holds_every_module_once_and_has_no_cycle():
+    assert set(ALLOWED) == {module_of(path) for path in SOURCES}
+    assert len(ALLOWED) == sum(len(rung) for rung in RUNGS)
+    graphlib.TopologicalSorter(ALLOWED).prepare()  # raises CycleError
+
+
+@pytest.mark.parametrize("module", [*LEAVES, *SEARCH])
+def test_leaves_and_the_search_know_no_config_and_no_model(module):
+    assert not reach(module) & {"config", "layers", "model"}
+
+
+@pytest.mark.parametrize("module", DATA)
+def test_data_code_knows_no_jax(module):
+    external = {
+        name.split(".")[0] for inner in reach(module) for name in imports(inner)
+    }
+    assert not external & {"jax", "flax", "optax", "orbax"}
+
+
+@pytest.mark.parametrize("library", IMPORTERS)
+def test_a_library_is_imported_where_it_belongs(library):
+    importers = {
+        module
+        for module in ALLOWED
+        if library in {name.split(".")[0] for name in imports(module)}
+    }
+    assert importers == IMPORTERS[library]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_no_file_is_over_300_lines_and_no_function_over_60(path):
+    assert len(path.read_text("utf-8").splitlines()) <= 300
+    for node in ast.walk(TREES[path]):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < 60, node.name

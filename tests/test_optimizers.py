@@ -1,0 +1,114 @@
+"""The learning rate follows its formula, and Adam is Adam."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from transformer import optimizers
+from transformer.config import OptimizerConfig
+
+PARAMS = {
+    "matrix": jnp.array([[1.0, -2.0], [3.0, 4.0]]),
+    "bias": jnp.array([5.0, -6.0]),
+}
+GRADIENTS = {"matrix": [[0.1, 0.2], [-0.3, 0.1]], "bias": [0.2, -0.1]}
+
+
+def make(**settings):
+    cfg = OptimizerConfig(**{"peak": 0.1, "warmup": 4, "max_norm": 1e6} | settings)
+    return optimizers.make(cfg, steps=20)
+
+
+def rates(name, steps, **settings):
+    """The learning rate of each update."""
+    cfg = OptimizerConfig(**{"peak": 0.3, "warmup": 10} | settings, schedule=name)
+    return np.array(jax.vmap(optimizers.schedule(cfg, steps))(jnp.arange(steps)))
+
+
+def scaled(factor):
+    leaf: Any = lambda x: factor * jnp.array(x)  # noqa: E731
+    return {name: leaf(x) for name, x in GRADIENTS.items()}
+
+
+def updates(optimizer, *gradients):
+    """The update for each of several gradients in turn, the parameters held."""
+    state = optimizer.init(PARAMS)
+    found = []
+    for gradient in gradients:
+        update, state = jax.jit(optimizer.update)(gradient, state, PARAMS)
+        found.append(update)
+    return found
+
+
+def close(found, expected, rtol=1e-5):
+    def check(x, y):
+        np.testing.assert_allclose(x, y, rtol=rtol)
+
+    jax.tree.map(check, found, expected)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 8000), st.sampled_from([64, 512, 1024]), st.integers(1, 100_000))
+def test_inverse_sqrt_is_equation_3_of_the_paper(warmup, dim, step):
+    schedule = optimizers.inverse_sqrt((dim * warmup) ** -0.5, warmup)
+    expected = dim**-0.5 * min(step**-0.5, step * warmup**-1.5)
+    np.testing.assert_allclose(schedule(step - 1), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["inverse_sqrt", "cosine", "constant"])
+def test_each_schedule_rises_linearly_to_its_peak_and_never_above_it(name):
+    found = rates(name, steps=40)
+    np.testing.assert_allclose(np.diff(found[:10]), np.full(9, 0.03), rtol=1e-4)
+    assert found.max() == pytest.approx(0.3)
+    assert (np.diff(found[10:]) <= 1e-7).all()
+
+
+def test_after_the_warmup_each_schedule_goes_its_way():
+    np.testing.assert_allclose(rates("constant", 40)[9:], np.full(31, 0.3), rtol=1e-6)
+    assert rates("inverse_sqrt", 40)[39] == pytest.approx(0.3 / 2)
+    cosine = rates("cosine", 50)
+    assert cosine[30] == pytest.approx(0.3 / 2)  # half the way down
+    assert cosine[49] < 0.001
+
+
+def test_gradients_longer_than_the_limit_are_shortened_to_it():
+    """Adam forgets a common factor, so the second of two updates tells."""
+    length = float(optax.global_norm(scaled(1.0)))
+    long, short = scaled(100 / length), scaled(1 / length)
+    then = scaled(-0.9 / length)
+    clipped = updates(make(max_norm=1.0), long, then)
+    close(clipped, updates(make(), short, then))
+    unclipped = updates(make(), long, then)
+    assert not np.allclose(clipped[1]["bias"], unclipped[1]["bias"], rtol=0.1)
+
+
+def test_gradients_shorter_than_the_limit_are_left_alone():
+    gradients = scaled(1.0), scaled(-0.5)
+    close(updates(make(max_norm=0.5), *gradients), updates(make(), *gradients))
+
+
+def test_weight_decay_shrinks_matrices_and_nothing_else():
+    optimizer = make(weight_decay=0.01, schedule="constant", warmup=1)
+    (update,) = updates(optimizer, scaled(0.0))
+    close(update["matrix"], -0.1 * 0.01 * PARAMS["matrix"])
+    assert not update["bias"].any()
+
+
+def test_updates_are_those_of_adam_at_the_scheduled_rate():
+    """Kingma & Ba 2015, algorithm 1, in float64."""
+    b1, b2, eps = 0.8, 0.95, 1e-3
+    factors = 1.0, -0.5, 2.0, 0.1
+    found = updates(make(b1=b1, b2=b2, eps=eps), *map(scaled, factors))
+    m = v = np.zeros(2)
+    for t, (factor, update) in enumerate(zip(factors, found, strict=True), start=1):
+        g = factor * np.array(GRADIENTS["bias"])
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+        direction = m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + eps)
+        rate = 0.1 * t / 4  # the fourth update ends the warm-up
+        np.testing.assert_allclose(update["bias"], -rate * direction, rtol=1e-4)
