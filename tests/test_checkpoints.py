@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from transformer.checkpoints import Checkpoints
+from transformer.errors import InputError
 
 STATE = {
     "params": {"w": jnp.arange(6.0).reshape(2, 3), "b": jnp.ones(3, jnp.bfloat16)},
@@ -107,7 +108,7 @@ def test_what_goes_wrong_behind_training_is_raised_by_wait(checkpoints, monkeypa
 
     monkeypatch.setattr("transformer.checkpoints._seal", full)
     checkpoints.save(10, STATE, {})
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(InputError, match="No space"):
         checkpoints.wait()
     assert checkpoints.newest() is None
 

@@ -79,7 +79,7 @@ def test_after_the_warmup_each_schedule_goes_its_way():
 
 def test_gradients_longer_than_the_limit_are_shortened_to_it():
     """Adam forgets a common factor, so the second of two updates tells."""
-    length = float(optax.global_norm(scaled(1.0)))
+    length = float(optax.tree.norm(scaled(1.0)))
     long, short = scaled(100 / length), scaled(1 / length)
     then = scaled(-0.9 / length)
     clipped = updates(make(max_norm=1.0), long, then)

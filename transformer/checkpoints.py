@@ -16,6 +16,8 @@ from typing import Any
 import jax
 from orbax.checkpoint import v1 as ocp
 
+from transformer.errors import InputError
+
 SEAL = "seal.json"
 
 Items = dict[str, Any]
@@ -56,10 +58,10 @@ class Checkpoints:
         return [n for n in self.numbers() if n % self._every == 0][-self._keep :]
 
     def save(self, number: int, items: Items, notes: dict[str, Any]) -> None:
-        """Starts saving; `notes` are JSON. The arrays may be changed afterwards.
+        """Starts saving; `notes` are JSON. The arrays may be donated afterwards.
 
         Raises:
-            OSError: if the save before this one failed, or this one fails at once.
+            InputError: if the save before this one could not be written.
         """
         self.wait()
         path = self._folder / str(number)
@@ -77,10 +79,21 @@ class Checkpoints:
         self._saving = self._worker.submit(finish)
 
     def wait(self) -> None:
-        """Returns when the last save is sealed. Raises what went wrong with it."""
-        if self._saving is not None:
-            saving, self._saving = self._saving, None
+        """Returns when the last save is sealed.
+
+        Raises:
+            InputError: if it could not be written, e.g. to a full disk.
+        """
+        if self._saving is None:
+            return
+        saving, self._saving = self._saving, None
+        try:
             saving.result()
+        except (OSError, ValueError) as error:  # a ValueError is TensorStore's
+            raise InputError(
+                f"A checkpoint in {self._folder} could not be written: {error}. Those "
+                "before it are intact; make room, and the same command continues."
+            ) from error
 
     def load(self, number: int, like: Items) -> tuple[Items, dict[str, Any]]:
         """The items named in `like`, with its shapes and shardings, and the notes."""

@@ -9,6 +9,7 @@ Every file may end in .gz, .xz, .zst or .bz2 as well.
 """
 
 import bz2
+import functools
 import gzip
 import hashlib
 import io
@@ -108,6 +109,11 @@ def _buffered(file: BinaryIO) -> BinaryIO:
     return file if hasattr(file, "readline") else io.BufferedReader(file)  # type: ignore[arg-type]
 
 
+@functools.cache
+def _splits() -> dict[str, list[Pair]]:
+    return phrasebook.split()._asdict()
+
+
 def _phrasebook(corpus: Corpus) -> list[Pair]:
     languages = corpus.source, corpus.target
     if languages not in (("en", "hi"), ("hi", "en")):
@@ -116,7 +122,7 @@ def _phrasebook(corpus: Corpus) -> list[Pair]:
             f"{corpus.target!r}. Name your own corpus with data.train and data.valid."
         )
     part = corpus.name.removeprefix(PHRASEBOOK)
-    splits = phrasebook.split()._asdict()
+    splits = _splits()
     if part not in splits:
         raise InputError(
             f"{corpus.name!r} is none of " + ", ".join(PHRASEBOOK + p for p in splits)

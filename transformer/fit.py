@@ -12,6 +12,7 @@ from transformer.dataset import Dataset
 from transformer.errors import InputError
 from transformer.evaluation import Evaluation, Evaluator
 from transformer.folder import Description
+from transformer.journal import show_samples
 from transformer.strategies import Beam
 from transformer.training import Run, build
 
@@ -86,6 +87,7 @@ def _describe(cfg: Config, path: Path, data: Dataset) -> None:
 
 
 def _print(console: Console, result: Evaluation) -> None:
-    console.print("[b]Test[/b]", highlight=False)
+    console.print("[b]test[/b]", highlight=False)
+    show_samples(console, result)
     for score in (result.bleu, result.chrf):
         console.print(f"  {score}", highlight=False, markup=False)

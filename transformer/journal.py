@@ -1,5 +1,6 @@
 """What a run tells: on the terminal, in metrics.jsonl, and to TensorBoard."""
 
+import datetime
 import json
 import time
 from pathlib import Path
@@ -39,7 +40,7 @@ class Journal:
         self._path = folder / FILE
         _trim(self._path, first)
         self._board = SummaryWriter(str(folder), purge_step=first + 1)
-        self._tokens, self._since = 0, time.monotonic()
+        self.restart_clock()
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -61,8 +62,11 @@ class Journal:
     def step(self, number: int, values: dict[str, float]) -> None:
         """Reports update `number` if it is its turn."""
         self._tokens += int(values["tokens"])
+        self._updates += 1
         if number % self._log_every == 0 or number == self._steps:
-            speed = self._tokens / (time.monotonic() - self._since)
+            seconds = time.monotonic() - self._since
+            speed = self._tokens / seconds
+            left = (self._steps - number) * seconds / self._updates
             self.restart_clock()
             report = values | {"tokens a second": speed}
             self._write(number, "training", report)
@@ -73,11 +77,13 @@ class Journal:
             if self._console.is_terminal:
                 self._bar.update(self._task, completed=number, description=line)
             else:
-                self._console.print(f"{number:>7} / {self._steps}  {line}")
+                eta = datetime.timedelta(seconds=round(left))
+                self._console.print(f"{number:>7} / {self._steps}  {line}  ETA {eta}")
 
     def restart_clock(self) -> None:
         """Leaves what happened since the last report out of the speed."""
-        self._tokens, self._since = 0, time.monotonic()
+        self._tokens = self._updates = 0
+        self._since = time.monotonic()
 
     def evaluation(self, number: int, kind: str, result: Evaluation) -> None:
         """Reports an evaluation after update `number`."""
@@ -91,11 +97,7 @@ class Journal:
             f"[b]{kind}[/b] after {number:,} updates: loss {result.loss:.3f}  "
             f"BLEU {result.bleu.value:.2f}  chrF {result.chrf.value:.2f}"
         )
-        for sample in result.samples:
-            self._console.print(
-                f"  {escape(sample.source)}\n  → [b]{escape(sample.translation)}[/b]"
-            )
-            self._console.print(f"  = {escape(sample.reference)}", style="dim")
+        show_samples(self._console, result)
         self.restart_clock()
 
     def _write(self, number: int, kind: str, values: dict[str, Any]) -> None:
@@ -103,6 +105,14 @@ class Journal:
             file.write(json.dumps({"step": number, "kind": kind} | values) + "\n")
         for name, value in values.items():
             self._board.add_scalar(f"{kind}/{name}".replace(" ", "_"), value, number)
+
+
+def show_samples(console: Console, result: Evaluation) -> None:
+    """Source, translation and reference of the sentences shown."""
+    for sample in result.samples:
+        console.print(f"  {escape(sample.source)}")
+        console.print(f"  → [b]{escape(sample.translation)}[/b]")
+        console.print(f"  = {escape(sample.reference)}", style="dim")
 
 
 def _trim(path: Path, last: int) -> None:

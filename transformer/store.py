@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from transformer.errors import InputError
+
 SIDES = ("source", "target")
 
 Ids = list[int]
@@ -63,15 +65,25 @@ def _side(sentences: list[Ids]) -> Side:
 
 
 def write(path: Path, pairs: Iterable[tuple[Ids, Ids]]) -> None:
-    """Stores the pairs at `path`, in constant memory but for the offsets."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=".draft-"))
+    """Stores the pairs at `path`, in constant memory but for the offsets.
+
+    Raises:
+        InputError: if there is no room, or no permission.
+    """
+    draft = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=".draft-"))
         _fill(draft, pairs)
         draft.rename(path)
-    except BaseException:
-        shutil.rmtree(draft)
-        raise
+    except OSError as error:
+        raise InputError(
+            f"{path.parent} cannot be written: {error.strerror}. Make room there, or "
+            "let XDG_CACHE_HOME name another place."
+        ) from error
+    finally:
+        if draft is not None:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def _fill(folder: Path, pairs: Iterable[tuple[Ids, Ids]]) -> None:
