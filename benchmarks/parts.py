@@ -6,7 +6,6 @@ Prints the median time of each form in milliseconds and the ratio within this ru
 import statistics
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -62,7 +61,7 @@ def compare_dropout(*shape: int) -> None:
     def hashed(key, x):
         return jnp.where(keep_mask(key, x.shape, 0.1), x / 0.9, 0)
 
-    times = map(partial(milliseconds), (bernoulli, hashed), (key,) * 2, (x,) * 2)
+    times = [milliseconds(dropout, key, x) for dropout in (bernoulli, hashed)]
     compare(f"dropout, {shape}", *times)
 
 

@@ -1,5 +1,6 @@
 """One table makes vectors of tokens, and scores over tokens of vectors."""
 
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ from transformer.embeddings import Embedding
 TOKENS = np.array([[4, 0, 58], [4, 4, 1]])
 
 
+@lru_cache
 def make(dim=32, dtype: Any = jnp.float32):
     """The module as a function, and its parameters."""
     module = Embedding(vocab_size=59, dim=dim, dtype=dtype)

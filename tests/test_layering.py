@@ -45,10 +45,10 @@ RUNGS: list[dict[str, str]] = [
         "layers": "attention config dropout feed_forward positions",
         "phrasebook": "",
         "reports": "batches cleaning store tokenizer",
-        "store": "",
+        "store": "errors",
     },
     {
-        "checkpoints": "",
+        "checkpoints": "errors",
         "folder": "config errors tokenizer",
         "model": "attention config dropout embeddings layers masks positions",
         "weights": "axes checkpoints errors model",
@@ -66,8 +66,8 @@ RUNGS: list[dict[str, str]] = [
         ),
         "experiments": "config",
         "fit": (
-            "cleaning config dataset errors evaluation folder strategies tokenizer "
-            "training weights"
+            "cleaning config dataset errors evaluation folder journal strategies "
+            "tokenizer training weights"
         ),
         "journal": "evaluation",
         "scripts": "devices errors",

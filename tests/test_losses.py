@@ -36,6 +36,10 @@ def with_gradients(loss):
     return jax.jit(jax.value_and_grad(loss, (0, 1)), static_argnums=3)
 
 
+FUSED = with_gradients(losses.projected_loss)
+PLAIN = with_gradients(plain)
+
+
 def close(found, expected, tolerance):
     """As close as float32 sums can be: relative to the largest element."""
     expected = np.array(expected)
@@ -56,16 +60,15 @@ def test_a_token_loss_is_cross_entropy_against_smoothed_targets(seed, scale, smo
     np.testing.assert_allclose(found, -(smoothed * log_probs).sum(-1), rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("n", "smoothing"), [(1, 0.1), (6, 0.5), (7, 0.0), (8, 0.1), (20, 0.0), (40, 0.1)]
-)
+@pytest.mark.parametrize(("n", "smoothing"), [(1, 0.1), (8, 0.5), (40, 0.0)])
 def test_fused_is_plain_with_its_gradients_for_any_number_of_tokens(
     n, smoothing, monkeypatch
 ):
     monkeypatch.setattr(losses, "CHUNK", 7)
+    fused = with_gradients(losses.projected_loss)  # not one that was traced before
     args = *inputs(n, seed=n), smoothing
-    loss, gradients = with_gradients(losses.projected_loss)(*args)
-    expected, expected_gradients = with_gradients(plain)(*args)
+    loss, gradients = fused(*args)
+    expected, expected_gradients = PLAIN(*args)
     np.testing.assert_allclose(loss, expected, rtol=1e-6)
     for found, gradient in zip(gradients, expected_gradients, strict=True):
         close(found, gradient, 1e-5)
@@ -74,8 +77,8 @@ def test_fused_is_plain_with_its_gradients_for_any_number_of_tokens(
 def test_fused_is_plain_over_several_chunks_of_the_real_size():
     args = *inputs(2 * losses.CHUNK + 5), 0.1
     alone = jax.jit(losses.projected_loss, static_argnums=3)(*args)
-    loss, gradients = with_gradients(losses.projected_loss)(*args)
-    expected, expected_gradients = with_gradients(plain)(*args)
+    loss, gradients = FUSED(*args)
+    expected, expected_gradients = PLAIN(*args)
     np.testing.assert_allclose([alone, loss], [expected] * 2, rtol=1e-6)
     for found, gradient in zip(gradients, expected_gradients, strict=True):
         close(found, gradient, 1e-5)
@@ -84,36 +87,35 @@ def test_fused_is_plain_over_several_chunks_of_the_real_size():
 def test_what_stands_at_pad_changes_neither_loss_nor_gradients():
     states, table, targets = inputs(20)
     other = np.where(targets[:, None] == PAD, 9, states).astype(np.float32)
-    loss = with_gradients(losses.projected_loss)
-    before, after = loss(states, table, targets, 0.1), loss(other, table, targets, 0.1)
+    before, after = (FUSED(x, table, targets, 0.1) for x in (states, other))
     jax.tree.map(np.testing.assert_array_equal, before, after)
     assert not np.array(before[1][0])[targets == PAD].any()
 
 
 def test_nothing_but_pad_has_no_loss_and_no_gradient():
     states, table, targets = inputs(9)
-    found = with_gradients(losses.projected_loss)(states, table, targets * 0, 0.1)
+    found = FUSED(states, table, targets * 0, 0.1)
     assert not any(np.array(leaf).any() for leaf in jax.tree.leaves(found))
 
 
 def test_gradients_are_scaled_by_what_comes_after_the_loss():
     args = *inputs(20), 0.1
-    _, gradients = with_gradients(losses.projected_loss)(*args)
+    _, gradients = FUSED(*args)
     _, scaled = with_gradients(lambda *args: -3 * losses.projected_loss(*args))(*args)
     for found, gradient in zip(scaled, gradients, strict=True):
         close(found, -3 * gradient, 1e-6)
 
 
 def test_bfloat16_states_give_a_float32_loss_and_gradients_of_the_types_given():
-    states, table, targets = inputs(300)
+    states, table, targets = inputs(2 * losses.CHUNK + 5)
     low = states.astype(jnp.bfloat16)
-    loss, gradients = with_gradients(losses.projected_loss)(low, table, targets, 0.1)
+    loss, gradients = FUSED(low, table, targets, 0.1)
     assert [x.dtype for x in (loss, *gradients)] == [
         jnp.float32,
         low.dtype,
         jnp.float32,
     ]
-    expected, exact = with_gradients(plain)(states, table, targets, 0.1)
+    expected, exact = PLAIN(states, table, targets, 0.1)
     np.testing.assert_allclose(loss, expected, rtol=0.01)
     for found, gradient in zip(gradients, exact, strict=True):
         close(np.array(found, np.float32), gradient, 0.03)
@@ -121,12 +123,8 @@ def test_bfloat16_states_give_a_float32_loss_and_gradients_of_the_types_given():
 
 def test_the_fused_loss_never_holds_the_scores_of_all_tokens():
     n = 4 * losses.CHUNK
-    program = str(
-        jax.make_jaxpr(with_gradients(losses.projected_loss), static_argnums=3)(
-            *inputs(n), 0.1
-        )
-    )
-    shapes = re.findall(r"\w\d+\[([\d,]+)\]", program)
+    program = jax.make_jaxpr(FUSED, static_argnums=3)(*inputs(n), 0.1)
+    shapes = re.findall(r"\w\d+\[([\d,]+)\]", str(program))
     sizes = {math.prod(map(int, shape.split(","))) for shape in shapes}
     assert losses.CHUNK * V in sizes
     assert max(sizes) < n * V

@@ -92,7 +92,8 @@ def test_a_padded_batch_in_float32_agrees_with_the_equations_sentence_by_sentenc
     sources = sentences(random, [7, 1, 4, 9, 5])
     targets = sentences(random, [3, 6, 1, 8, 5])
 
-    run = jax.jit(partial(model.apply, train=False))
+    quick = {"xla_backend_optimization_level": 0}  # to compile
+    run = jax.jit(partial(model.apply, train=False), compiler_options=quick)
     logits = np.array(run(variables, padded(sources), padded(targets)))
     parameters = paper_names(variables)
     for ours, source, target in zip(logits, sources, targets, strict=True):

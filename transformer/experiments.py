@@ -24,7 +24,7 @@ def quickstart() -> Config:
         data=DataConfig(test="phrasebook:test", max_length=64, tokens=2048),
         optimizer=OptimizerConfig(peak=4e-3, warmup=200, schedule="cosine"),
         training=TrainingConfig(
-            steps=500, eval_every=250, eval_sentences=200, average=2
+            steps=400, eval_every=200, eval_sentences=200, average=2
         ),
     )
 

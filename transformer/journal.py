@@ -78,7 +78,8 @@ class Journal:
                 self._bar.update(self._task, completed=number, description=line)
             else:
                 eta = datetime.timedelta(seconds=round(left))
-                self._console.print(f"{number:>7} / {self._steps}  {line}  ETA {eta}")
+                line = f"{number:>7} / {self._steps}  {line}  ETA {eta}"
+                self._console.print(line, soft_wrap=True)
 
     def restart_clock(self) -> None:
         """Leaves what happened since the last report out of the speed."""

@@ -1,0 +1,151 @@
+"""Settings: refused with the reason, written and read back, compared."""
+
+import dataclasses
+import json
+
+import pytest
+
+from transformer import config
+from transformer.config import (
+    Config,
+    DataConfig,
+    ModelConfig,
+    OptimizerConfig,
+    TrainingConfig,
+)
+from transformer.errors import InputError
+
+SMALL = Config(
+    model=ModelConfig(vocab_size=50, dim=16, num_heads=2),
+    optimizer=OptimizerConfig(peak=1e-3, warmup=10),
+    training=TrainingConfig(steps=20),
+)
+POSITIVE = [
+    *[("model", name) for name in ("vocab_size", "dim", "hidden_dim", "num_heads")],
+    *[("model", name) for name in ("encoder_layers", "decoder_layers")],
+    ("model", "max_positions"),
+    *[("data", name) for name in ("max_length", "tokens", "accumulate")],
+    ("data", "tokenizer_sentences"),
+    *[("optimizer", name) for name in ("peak", "warmup", "eps", "max_norm")],
+    *[("training", name) for name in ("steps", "log_every", "eval_every")],
+    *[("training", name) for name in ("eval_sentences", "average", "patience")],
+]
+SHARES = [
+    ("model", "dropout"),
+    ("optimizer", "b1"),
+    ("optimizer", "b2"),
+    ("training", "label_smoothing"),
+]
+OTHER = {
+    "model": {"source_vocab_size": 40, "norm": "pre", "activation": "swiglu"},
+    "data": {"train": "a.tsv", "test": "b.tsv", "target": "de", "tokenizer": "unigram"},
+    "optimizer": {"schedule": "cosine", "weight_decay": 0.25},
+    "training": {"patience": 3, "seed": 7, "precision": "bfloat16", "metric": "bleu"},
+}
+
+
+def changed(section, **settings):
+    """`SMALL` with other settings in one section."""
+    part = dataclasses.replace(getattr(SMALL, section), **settings)
+    return dataclasses.replace(SMALL, **{section: part})
+
+
+def all_changed():
+    cfg = SMALL
+    for section, settings in OTHER.items():
+        part = dataclasses.replace(getattr(cfg, section), **settings)
+        cfg = dataclasses.replace(cfg, **{section: part})
+    return cfg
+
+
+@pytest.mark.parametrize(("section", "name"), POSITIVE)
+def test_sizes_and_counts_below_one_are_refused_by_name(section, name):
+    kind = float if name in ("peak", "eps", "max_norm") else int
+    for value in (kind(0), kind(-1)):
+        with pytest.raises(InputError, match=f"{name}={value} must be above zero"):
+            changed(section, **{name: value})
+
+
+@pytest.mark.parametrize(("section", "name"), SHARES)
+def test_shares_outside_their_range_are_refused_by_name(section, name):
+    for value in (-0.1, 1.0, 1.5, float("nan")):
+        with pytest.raises(InputError, match=f"{name}={value} must be in"):
+            changed(section, **{name: value})
+    assert getattr(getattr(changed(section, **{name: 0.0}), section), name) == 0.0
+
+
+@pytest.mark.parametrize(("dim", "heads"), [(15, 1), (16, 3), (24, 8)])
+def test_heads_must_share_the_width_evenly(dim, heads):
+    with pytest.raises(InputError, match=f"dim={dim}.*twice.*num_heads={heads}"):
+        changed("model", dim=dim, num_heads=heads)
+
+
+def test_a_batch_must_hold_the_longest_sentence():
+    assert DataConfig(tokens=64, max_length=64).tokens == 64
+    with pytest.raises(InputError, match="tokens=63 .*max_length=64.*Raise"):
+        DataConfig(tokens=63, max_length=64)
+
+
+def test_a_language_is_not_translated_into_itself():
+    with pytest.raises(InputError, match="both 'de'"):
+        DataConfig(source="de", target="de")
+
+
+def test_no_patience_is_never_stopping():
+    assert SMALL.training.patience is None
+    assert changed("training", patience=1).training.patience == 1
+
+
+def test_settings_cannot_be_changed_in_place():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        SMALL.model.dim = 32  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("cfg", [SMALL, all_changed()])
+def test_what_is_read_from_json_is_what_was_written(cfg):
+    assert config.from_dict(json.loads(json.dumps(config.to_dict(cfg)))) == cfg
+
+
+@pytest.mark.parametrize("section", ["model", "data", "optimizer", "training"])
+def test_an_unknown_setting_is_refused_by_name(section):
+    values = config.to_dict(SMALL)
+    values[section]["novelty"] = 1
+    with pytest.raises(InputError, match="another version.*'novelty'"):
+        config.from_dict(values)
+
+
+@pytest.mark.parametrize("section", ["model", "data", "optimizer", "training"])
+def test_a_missing_section_is_named(section):
+    values = config.to_dict(SMALL)
+    del values[section]
+    with pytest.raises(InputError, match=f"another version.*'{section}'"):
+        config.from_dict(values)
+
+
+def test_a_missing_setting_without_default_is_named():
+    values = config.to_dict(SMALL)
+    del values["optimizer"]["peak"]
+    with pytest.raises(InputError, match="'peak'"):
+        config.from_dict(values)
+
+
+def test_settings_that_are_read_are_validated():
+    values = config.to_dict(SMALL)
+    values["training"]["steps"] = 0
+    with pytest.raises(InputError, match="steps=0"):
+        config.from_dict(values)
+
+
+def test_equal_settings_have_no_differences():
+    assert config.differences(SMALL, config.from_dict(config.to_dict(SMALL))) == []
+
+
+def test_each_difference_is_a_flag_with_both_values():
+    assert config.differences(SMALL, changed("model", dim=32)) == [
+        "--model.dim 32 (was 16)"
+    ]
+    lines = config.differences(SMALL, all_changed())
+    flags = {line.split()[0] for line in lines}
+    expected = {f"--{part}.{name}" for part, names in OTHER.items() for name in names}
+    assert flags == expected
+    assert "--training.patience 3 (was None)" in lines

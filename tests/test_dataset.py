@@ -1,0 +1,347 @@
+"""From files to what training reads: everything read is kept, or dropped and told."""
+
+import io
+import random
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from transformer import corpora, dataset, store, tokenizer
+from transformer.config import (
+    Config,
+    DataConfig,
+    ModelConfig,
+    OptimizerConfig,
+    TrainingConfig,
+)
+from transformer.corpora import Corpus
+from transformer.errors import InputError
+from transformer.text import normalize
+from transformer.tokenizer import Tokenizers
+
+WORDS = {"the": "der", "red": "rote", "dog": "hund", "cat": "kater", "runs": "rennt"}
+CHANCE = random.Random(0)
+DRAWN = [CHANCE.choices(list(WORDS), k=4 + i % 3) for i in range(40)]
+GOOD = [(" ".join(words), " ".join(WORDS[word] for word in words)) for words in DRAWN]
+GOOD = list(dict.fromkeys(GOOD))
+VALID = [("the dog sleeps", "der hund schläft"), ("a cat", "ein kater")]
+BAD = [
+    ("", "leer"), ("empty", ""), ("\u2581\x85", "blank"),
+    ("same", "same"), ("same again", " same  again"),
+    ("a", "b" * 99),
+    GOOD[0], (GOOD[1][0] + " ", GOOD[1][1]),
+]  # fmt: skip
+DROPPED = {"empty": 3, "identical": 2, "unequal lengths": 1, "duplicate": 2}
+
+
+@pytest.fixture(autouse=True)
+def own_stores(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def write(folder, name, pairs):
+    for side, lines in zip(("en", "de"), zip(*pairs, strict=True), strict=True):
+        text = "".join(f"{line}\n" for line in lines)
+        (folder / f"{name}.{side}").write_bytes(text.encode())
+    return str(folder / name)
+
+
+def settings(
+    folder, train, valid=VALID, *, vocab_size=300, source_vocab_size=None, **data
+):
+    """The configuration of a corpus of these pairs."""
+    return Config(
+        model=ModelConfig(
+            vocab_size=vocab_size,
+            source_vocab_size=source_vocab_size,
+            dim=16,
+            num_heads=2,
+        ),
+        data=DataConfig(
+            train=write(folder, "train", train),
+            valid=write(folder, "valid", valid),
+            target="de",
+            **data,
+        ),
+        optimizer=OptimizerConfig(peak=1e-3, warmup=10),
+        training=TrainingConfig(steps=20),
+    )
+
+
+def decoded(data):
+    """The pairs of the store, as text."""
+    return [
+        (
+            data.tokenizers.source.decode(data.store.source[i].tolist()),
+            data.tokenizers.target.decode(data.store.target[i].tolist()),
+        )
+        for i in range(data.store.size)
+    ]
+
+
+def rendered(data, width=200):
+    console = Console(file=io.StringIO(), width=width)
+    with console.capture() as capture:
+        console.print(data.report.render())
+    return capture.get()
+
+
+def known_tokenizers():
+    learnt = tokenizer.train(["unlike the corpus"], vocab_size=280, kind="unigram")
+    return Tokenizers(learnt, learnt)
+
+
+def test_the_store_holds_what_was_kept_in_the_order_of_the_files(tmp_path):
+    data = dataset.prepare(settings(tmp_path, BAD[:2] + GOOD + BAD[2:]))
+    assert decoded(data) == GOOD
+    assert data.fitting.all()
+    assert data.valid == VALID
+
+
+def test_all_that_is_read_is_kept_or_dropped_by_a_rule(tmp_path):
+    counts = dataset.prepare(settings(tmp_path, GOOD + BAD)).report.cleaning
+    assert counts.read == len(GOOD) + len(BAD)
+    assert counts.kept == len(GOOD)
+    assert counts.dropped == DROPPED
+    assert counts.examples["identical"] == ("same", "same")
+
+
+def test_text_is_normalised_before_anything_else(tmp_path):
+    raw = [(f"{source}\u2028x\u0308 ", f"\t{target}") for source, target in GOOD]
+    data = dataset.prepare(settings(tmp_path, raw))
+    assert decoded(data) == [(normalize(s), normalize(t)) for s, t in raw]
+
+
+def test_pairs_with_too_many_tokens_are_counted_and_left_out(tmp_path):
+    long = [("the " * 30, "der " * 9), ("cat " * 9, "kater " * 30)]
+    data = dataset.prepare(settings(tmp_path, GOOD + long, max_length=20))
+    assert data.report.cleaning.dropped["over 20 tokens"] == 1 + 1
+    assert data.report.cleaning.examples["over 20 tokens"] == (
+        normalize(long[0][0]),
+        normalize(long[0][1]),
+    )
+    assert data.report.cleaning.kept == data.fitting.sum() == len(GOOD)
+    assert data.fitting.tolist() == [True] * len(GOOD) + [False] * 2
+
+
+def test_a_pair_of_the_longest_allowed_length_fits(tmp_path):
+    cfg = settings(tmp_path, GOOD)
+    data = dataset.prepare(cfg)
+    sides = (data.store.source, data.store.target)
+    longest = 1 + max(int(side.lengths.max()) for side in sides)
+    for limit, all_fit in ((longest, True), (longest - 1, False)):
+        again = dataset.prepare(settings(tmp_path, GOOD, max_length=limit))
+        assert again.fitting.all() == all_fit
+
+
+def test_validation_sentences_inside_the_training_data_are_told(tmp_path):
+    leaked = [(VALID[0][0], "anders"), (f" {VALID[0][0]}", "wieder anders")]
+    data = dataset.prepare(settings(tmp_path, GOOD + leaked))
+    assert data.report.overlap == 2
+    assert f"“{VALID[0][0]}”" in rendered(data)
+    assert "scores will flatter" in rendered(data)
+
+
+def test_nothing_is_told_of_an_overlap_that_is_none(tmp_path):
+    data = dataset.prepare(settings(tmp_path, GOOD))
+    assert data.report.overlap == 0
+    assert "flatter" not in rendered(data)
+
+
+def test_validation_pairs_without_text_are_left_out(tmp_path):
+    valid = [("", "x"), *VALID, ("y", " ")]
+    data = dataset.prepare(settings(tmp_path, GOOD, valid))
+    assert data.valid == VALID
+    assert data.report.validation == len(VALID)
+
+
+def test_a_corpus_of_which_nothing_is_left_is_refused_with_the_counts(tmp_path):
+    with pytest.raises(InputError, match=r"No pair is left.*train.*2 read.*'empty': 1"):
+        dataset.prepare(settings(tmp_path, [("", "x"), ("y", "y")]))
+
+
+@pytest.mark.parametrize("name", ["train", "valid"])
+def test_an_empty_corpus_is_refused_by_name(tmp_path, name):
+    cfg = settings(tmp_path, GOOD)
+    for side in ("en", "de"):
+        (tmp_path / f"{name}.{side}").write_bytes(b"")
+    with pytest.raises(InputError, match=str(tmp_path / name)):
+        dataset.prepare(cfg)
+    assert not list((tmp_path / "cache").rglob("*"))
+
+
+def test_a_corpus_of_long_pairs_only_is_refused_with_the_setting(tmp_path):
+    with pytest.raises(InputError, match=r"max_length=2 .*Raise"):
+        dataset.prepare(settings(tmp_path, GOOD, max_length=2))
+
+
+def test_the_same_data_gives_the_same_dataset(tmp_path, monkeypatch):
+    cfg = settings(tmp_path, GOOD + BAD)
+    one = dataset.prepare(cfg)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    other = dataset.prepare(cfg)
+    assert one.tokenizers.target.model == other.tokenizers.target.model
+    assert decoded(one) == decoded(other)
+    assert one.fingerprint == other.fingerprint
+    assert one.report == other.report
+
+
+def test_the_store_is_written_once_and_then_reused(tmp_path, monkeypatch):
+    cfg = settings(tmp_path, GOOD)
+    first = dataset.prepare(cfg)
+
+    def refuse(path, pairs):
+        raise AssertionError("the store was there")
+
+    monkeypatch.setattr(store, "write", refuse)
+    again = dataset.prepare(cfg)
+    assert decoded(again) == decoded(first)
+    assert again.report == first.report
+
+
+def test_changed_data_makes_a_new_store(tmp_path):
+    before = dataset.prepare(settings(tmp_path, GOOD))
+    after = dataset.prepare(settings(tmp_path, GOOD[::-1]))
+    assert before.fingerprint != after.fingerprint
+    assert decoded(after) == GOOD[::-1]
+
+
+def test_other_tokenizers_make_a_new_store(tmp_path):
+    cfg = settings(tmp_path, GOOD)
+    dataset.prepare(cfg)
+    assert decoded(dataset.prepare(cfg, known_tokenizers())) == GOOD
+
+
+def test_known_tokenizers_are_kept(tmp_path):
+    known = known_tokenizers()
+    data = dataset.prepare(settings(tmp_path, GOOD), known)
+    assert data.tokenizers is known
+    assert data.report.vocabulary == (known.source.size, known.target.size)
+
+
+def test_a_vocabulary_is_joint_unless_the_source_has_its_own_size(tmp_path):
+    joint = dataset.prepare(settings(tmp_path, GOOD)).tokenizers
+    separate = dataset.prepare(
+        settings(tmp_path, GOOD, source_vocab_size=290)
+    ).tokenizers
+    assert joint.joint
+    assert not separate.joint
+    assert separate.source.size <= 290
+    assert not any(map(separate.target.is_byte, separate.target.encode("hund")))
+    assert any(map(separate.source.is_byte, separate.source.encode("k")))
+
+
+def test_tokenizers_learn_nothing_from_what_is_dropped(tmp_path):
+    clean = dataset.prepare(settings(tmp_path, GOOD)).tokenizers
+    dirty = [("zzz zzz", "zzz zzz"), ("", "zzz zzz")] * 50
+    cleaned = dataset.prepare(settings(tmp_path, GOOD + dirty)).tokenizers
+    assert cleaned.target.model == clean.target.model
+
+
+def test_the_tokenizer_is_of_the_kind_asked_for(tmp_path):
+    models = set()
+    for kind in ("bpe", "unigram"):
+        data = dataset.prepare(settings(tmp_path, GOOD, tokenizer=kind))
+        models.add(data.tokenizers.target.model)
+    assert len(models) == 2
+
+
+@pytest.mark.parametrize("count", [3, 30])
+def test_tokenizers_may_learn_from_a_sample_of_pairs(tmp_path, count):
+    marks = [chr(ord("一") + i) for i in range(30)]
+    pairs = [(f"{mark} the dog", f"{mark} der hund") for mark in marks]
+    cfg = settings(tmp_path, pairs, vocab_size=310, tokenizer_sentences=count)
+    data = dataset.prepare(cfg)
+    learnt = data.tokenizers.source
+    seen = [mark for mark in marks if not any(map(learnt.is_byte, learnt.encode(mark)))]
+    assert len(seen) == count
+    assert decoded(data) == pairs
+
+
+def test_the_fingerprint_is_that_of_the_training_files(tmp_path):
+    cfg = settings(tmp_path, GOOD)
+    expected = corpora.fingerprint(Corpus(cfg.data.train, "en", "de"))
+    assert dataset.prepare(cfg).fingerprint == expected
+
+
+def test_an_error_in_the_validation_files_comes_before_any_work(tmp_path):
+    cfg = settings(tmp_path, GOOD)
+    (tmp_path / "valid.de").unlink()
+    with pytest.raises(InputError, match=r"valid\.de"):
+        dataset.prepare(cfg)
+    assert not list((tmp_path / "cache").rglob("*"))
+
+
+def test_the_report_counts_the_tokens_that_training_reads(tmp_path):
+    pairs = [*GOOD, ("the " * 40, "der " * 30)]
+    data = dataset.prepare(settings(tmp_path, pairs, max_length=20))
+    assert data.report.cleaning.dropped["over 20 tokens"] == 1
+    expected = [
+        int(side.lengths[data.fitting].sum()) + len(GOOD)
+        for side in (data.store.source, data.store.target)
+    ]
+    assert list(data.report.tokens) == expected
+    assert data.report.lengths.total() == len(GOOD)
+    assert all(start % 8 == 0 for start in data.report.lengths)
+
+
+def test_validation_characters_without_a_piece_are_counted(tmp_path):
+    valid = [("the 字字 dog", "der ß hund")]
+    report = dataset.prepare(settings(tmp_path, GOOD, valid)).report
+    assert report.unknown == {"字": 2, "ß": 1}
+
+
+def test_the_report_shows_every_rule_with_its_count_and_an_example(tmp_path):
+    shown = rendered(dataset.prepare(settings(tmp_path, GOOD + BAD)))
+    assert f"{len(GOOD) + len(BAD)} read, {len(GOOD)} kept" in shown
+    for rule, count in DROPPED.items():
+        [line] = [line for line in shown.splitlines() if line.strip().startswith(rule)]
+        assert line.split(rule)[1].split()[0] == str(count)
+    assert "“same” – “same”" in shown
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "[bold]x[/bold]",
+        "[/]",
+        "[/red]",
+        "[link=x",
+        "ends in \\",
+        "[😀] 👩‍👩‍👧 🇮🇳",
+        "\u202eabc",
+    ],
+)
+@pytest.mark.parametrize("width", [20, 200])
+def test_text_that_looks_like_markup_is_shown_as_it_is(tmp_path, odd, width):
+    pairs = [*GOOD, (odd, odd), (odd, "x" * 300), ("", odd)]
+    data = dataset.prepare(settings(tmp_path, pairs, [(odd, odd)]))
+    shown = rendered(data, width)
+    assert data.report.cleaning.dropped["identical"] == 1
+    if width == 200:
+        assert odd.rstrip("\\") in shown
+
+
+def test_long_examples_are_shortened(tmp_path):
+    long = "word " * 100
+    shown = rendered(dataset.prepare(settings(tmp_path, [*GOOD, (long, long)])))
+    assert normalize(long) not in shown
+    assert "…”" in shown
+
+
+def test_a_sample_takes_pairs_from_everywhere_and_none_twice():
+    pairs = [(str(i), str(i)) for i in range(4000)]
+    sample = dataset._sample(pairs, 1000)
+    places = [int(source) for source, _ in sample]
+    assert len(set(places)) == len(places) == 1000
+    assert np.mean(places) == pytest.approx(2000, abs=150)
+    assert dataset._sample(pairs[:9], 10) == pairs[:9]
+
+
+def test_ids_of_the_store_are_of_the_vocabulary(tmp_path):
+    data = dataset.prepare(settings(tmp_path, GOOD, source_vocab_size=290))
+    for side, one in zip(data.store, data.tokenizers, strict=True):
+        assert side.ids.max() < one.size
+        assert side.ids.min() > 3
+        assert side.ids.dtype == np.uint32
