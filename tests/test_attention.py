@@ -84,7 +84,8 @@ def test_bfloat16_inputs_give_bfloat16_from_float32_weights():
     query, kv, mask = inputs(jnp.bfloat16)
     shares = weights(query, kv.key, mask)
     assert shares.dtype == jnp.float32
-    np.testing.assert_allclose(shares.sum(-1), np.ones((B, N, T)), rtol=1e-6)
+    rounded = weights(query.astype(np.float32), kv.key.astype(np.float32), mask)
+    np.testing.assert_allclose(shares, rounded, atol=1e-5)
     mixed = np.array(attend(query, kv, mask))
     assert mixed.dtype == jnp.bfloat16
     np.testing.assert_allclose(mixed.astype(np.float32), attend(*inputs()), atol=0.05)

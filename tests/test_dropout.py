@@ -54,7 +54,6 @@ def test_masks_of_different_keys_are_independent(rate):
 
 @RATES
 def test_the_number_that_is_dropped_varies_from_key_to_key_as_chance_has_it(rate):
-    """A hash without a second round permutes one set of bits: no variation."""
     flat = deviations(rate)
     expected = flat.shape[1] * rate * (1 - rate)
     assert 0.6 < flat.sum(axis=1).var() / expected < 1.4

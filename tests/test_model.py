@@ -293,6 +293,18 @@ def test_train_switches_dropout_on_and_the_key_decides_what_is_dropped():
     assert (first != other).any(axis=-1).all()
 
 
+def test_dropout_follows_both_embeddings_and_every_part_of_every_layer():
+    """Section 5.4 of the paper."""
+    net, variables = make("paper")
+    rngs = {"dropout": jax.random.key(0)}
+    program = jax.make_jaxpr(partial(net.apply, train=True, rngs=rngs))(
+        variables, jnp.array(SOURCE), jnp.array(TARGET)
+    )
+    encoder_layers, decoder_layers = 1, 2
+    draws = str(program).count("random_bits[")
+    assert draws == 2 + 2 * encoder_layers + 3 * decoder_layers
+
+
 def test_without_dropout_training_is_no_different():
     _, variables = make("paper")
     net: Any = Transformer(tiny(dropout=0.0))

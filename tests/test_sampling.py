@@ -69,7 +69,9 @@ def test_temperature_raises_probabilities_to_a_power(values, t):
 def test_top_k_keeps_the_k_highest_scores_as_they_are(values, k):
     logits = array(values)
     found = sampling.top_k(k)(logits)
-    np.testing.assert_array_equal(np.sort(kept(found)), np.sort(np.argsort(values)[-k:]))
+    np.testing.assert_array_equal(
+        np.sort(kept(found)), np.sort(np.argsort(values)[-k:])
+    )
     np.testing.assert_array_equal(found[kept(found)], logits[kept(found)])
 
 

@@ -176,7 +176,9 @@ def patient_beam(tables, alpha, limits, sentences, *, width, best):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search, "_going", going)
-        return beam.__wrapped__(tables, alpha, limits, sentences, width=width, best=best)
+        return beam.__wrapped__(
+            tables, alpha, limits, sentences, width=width, best=best
+        )
 
 
 @property_test(max_examples=60)

@@ -1,11 +1,12 @@
 """Whatever comes in, one line goes out for each line, and no line is lost."""
 
+import io
 import json
 import os
 import select
 import sys
 import threading
-from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,11 +20,11 @@ from transformer.translator import Translation
 WAIT = 20
 """Seconds after which an answer counts as missing; it takes milliseconds."""
 
-lines_of_bytes = st.lists(
-    st.one_of(
-        st.binary(max_size=12).map(lambda line: line.replace(b"\n", b"")),
-        st.sampled_from([b"", b"\r", b"\xff\xfe", "नमस्ते\u2028".encode()]),
-    ),
+QUIET = Console(quiet=True)
+
+raw_lines = st.lists(
+    st.binary(max_size=12).map(lambda line: line.replace(b"\n", b""))
+    | st.sampled_from([b"", b"\r", b"\xff\xfe", b"\x0c\x1c", "नमस्ते\u2028".encode()]),
     max_size=8,
 )
 
@@ -33,16 +34,10 @@ def translation(text, *others):
     return Translation(text, -1.5, ("▁a", "b"), (-0.5, -0.5, -0.5), more)
 
 
-def shout(texts, *, first_line):
-    """Upper case, with the number of the line, and of the lines that came together."""
+def numbered(texts, *, first_line):
     return [
-        translation(f"{first_line + i} {text!r} {len(texts)}".upper())
-        for i, text in enumerate(texts)
+        translation(f"{first_line + i} {ascii(text)}") for i, text in enumerate(texts)
     ]
-
-
-def shouted(number, text, together):
-    return f"{number} {text!r} {together}".upper()
 
 
 @pytest.fixture
@@ -50,17 +45,236 @@ def small_parts(monkeypatch):
     monkeypatch.setattr(streams, "PART", 2)
 
 
-class Recorder:
-    """Translates, remembers what, and is interrupted before one of the calls."""
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "source.txt"
+    path.write_bytes(b"a\nb\n\nd\ne")
+    return path
 
-    def __init__(self, fails_at=None):
-        self.fails_at = fails_at
-        self.texts = []
 
-    def __call__(self, texts, *, first_line):
-        if first_line == self.fails_at:
+WHOLE = b"0 'a'\n1 'b'\n2 ''\n3 'd'\n4 'e'\n"
+
+
+def interrupted_at(line):
+    """A `numbered` that is interrupted when it comes to a line."""
+
+    def translate(texts, *, first_line):
+        if first_line <= line < first_line + len(texts):
             raise KeyboardInterrupt
-        self.texts += texts
-        return [
-            translation(f"{first_line + i} {text}") for i, text in enumerate(texts)
-        ]
+        return numbered(texts, first_line=first_line)
+
+    return translate
+
+
+def recorded(seen):
+    """A `numbered` that notes what it is asked for."""
+
+    def translate(texts, *, first_line):
+        seen.extend(texts)
+        return numbered(texts, first_line=first_line)
+
+    return translate
+
+
+def run(source, target, translate=numbered, settings="beam 4"):
+    streams.file(source, target, translate, streams.plain, settings, QUIET)
+
+
+def partials(folder):
+    return list(folder.glob("*.partial"))
+
+
+def test_plain_puts_the_alternatives_behind_the_best_after_tabs():
+    assert streams.plain(translation("best")) == "best"
+    assert streams.plain(translation("best", "good", "fair")) == "best\tgood\tfair"
+
+
+@given(st.lists(st.text(), min_size=1, max_size=3))
+def test_json_is_one_line_with_every_field_of_every_translation(texts):
+    line = streams.as_json(translation(*texts))
+    assert "\n" not in line
+    best = json.loads(line)
+    assert [best["text"], *(other["text"] for other in best["alternatives"])] == texts
+    for one in (best, *best["alternatives"]):
+        assert one["score"] == -1.5
+        assert one["tokens"] == ["▁a", "b"]
+        assert one["log_probs"] == [-0.5, -0.5, -0.5]
+
+
+def test_json_writes_letters_of_any_language_as_they_are():
+    assert "नमस्ते" in streams.as_json(translation("नमस्ते"))
+
+
+@pytest.mark.parametrize(
+    "raw, text",
+    [
+        (b"a b\n", "a b"),
+        (b"a\r\n", "a"),
+        (b"a", "a"),
+        (b"\n", ""),
+        (b" a \x0c\n", " a \x0c"),
+        (b"a\xffb\n", "a\N{REPLACEMENT CHARACTER}b"),
+    ],
+)
+def test_a_line_loses_its_end_and_nothing_else(raw, text):
+    assert streams.text(raw) == text
+
+
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)  # the patch and the captured output are the same for all examples
+@given(raw_lines, st.sampled_from([b"\n", b"\r\n"]), st.booleans())
+def test_a_pipe_answers_every_line_in_order(
+    small_parts, capsysbinary, lines, end, ended
+):
+    lines = lines if ended else [*lines, b"unended"]
+    content = end.join(lines) + (end if lines and ended else b"")
+    streams.pipe(io.BytesIO(content), numbered, streams.plain)
+    expected = [
+        translation.text
+        for translation in numbered(
+            [line.rstrip(b"\r").decode(errors="replace") for line in lines],
+            first_line=0,
+        )
+    ]
+    answers = capsysbinary.readouterr().out.decode()
+    assert answers == "".join(f"{line}\n" for line in expected)
+
+
+def test_a_pipe_answers_in_utf_8_whatever_the_locale(monkeypatch):
+    output = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", output)
+    greet = lambda texts, first_line: [translation("नमस्ते") for _ in texts]  # noqa: E731
+    streams.pipe(io.BytesIO(b"hello\n"), greet, streams.plain)
+    assert output.buffer.getvalue().decode() == "नमस्ते\n"  # type: ignore[attr-defined]
+
+
+def test_a_pipe_answers_a_line_before_the_next_one_is_written(monkeypatch):
+    ask_here, ask = os.pipe()
+    answer, answer_here = os.pipe()
+    with (
+        open(ask_here, "rb") as source,
+        open(answer_here, "w") as output,
+        open(answer, "rb", buffering=0) as answers,
+        open(ask, "wb", buffering=0) as questions,
+    ):
+        monkeypatch.setattr(sys, "stdout", output)
+        work = threading.Thread(
+            target=streams.pipe, args=(source, numbered, streams.plain), daemon=True
+        )
+        work.start()
+        for number in range(3):
+            questions.write(b"hello\n")
+            assert select.select([answers], [], [], WAIT)[0], "no answer came"
+            assert answers.read(100) == f"{number} 'hello'\n".encode()
+        questions.close()
+        work.join(WAIT)
+        assert not work.is_alive()
+
+
+def test_a_pipe_translates_together_what_arrived_together(monkeypatch, capsysbinary):
+    """The lines that arrive while the first is translated make one call."""
+    sizes = []
+    arrived = threading.Event()
+
+    def lines():
+        yield b"first\n"
+        started.wait(WAIT)
+        yield from [b"more\n"] * 5
+        arrived.set()
+
+    def translate(texts, *, first_line):
+        sizes.append(len(texts))
+        started.set()
+        arrived.wait(WAIT)
+        return numbered(texts, first_line=first_line)
+
+    started = threading.Event()
+    monkeypatch.setattr(streams, "PART", 8)
+    source: Any = lines()
+    streams.pipe(source, translate, streams.plain)
+    assert sizes == [1, 5]
+
+
+def test_a_file_is_translated_line_by_line(source, tmp_path, small_parts):
+    run(source, tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == WHOLE
+    assert not partials(tmp_path)
+
+
+def test_an_empty_file_gives_an_empty_file(tmp_path):
+    (tmp_path / "empty").touch()
+    run(tmp_path / "empty", tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == b""
+
+
+@pytest.mark.parametrize("line", range(5))
+def test_a_file_continues_after_an_interruption(source, tmp_path, small_parts, line):
+    target, rest = tmp_path / "out", []
+    with pytest.raises(KeyboardInterrupt):
+        run(source, target, interrupted_at(line))
+    assert not target.exists()
+    run(source, target, recorded(rest))
+    assert rest == ["a", "b", "", "d", "e"][line - line % 2 :]
+    assert target.read_bytes() == WHOLE
+    assert not partials(tmp_path)
+
+
+def test_half_a_line_left_by_a_crash_is_dropped(source, tmp_path, small_parts):
+    target, rest = tmp_path / "out", []
+    with pytest.raises(KeyboardInterrupt):
+        run(source, target, interrupted_at(3))
+    (partial,) = partials(tmp_path)
+    with partial.open("ab") as file:
+        file.write(b"2 half of the thi")
+    run(source, target, recorded(rest))
+    assert rest == ["", "d", "e"]
+    assert target.read_bytes() == WHOLE
+
+
+@pytest.mark.parametrize("changed", ["settings", "source"])
+def test_other_settings_or_another_text_start_anew(
+    source, tmp_path, small_parts, changed
+):
+    target, seen = tmp_path / "out", []
+    with pytest.raises(KeyboardInterrupt):
+        run(source, target, interrupted_at(3))
+    if changed == "source":
+        source.write_bytes(source.read_bytes().replace(b"a", b"A"))
+    run(source, target, recorded(seen), "beam 5" if changed == "settings" else "beam 4")
+    assert len(seen) == 5
+    assert target.read_bytes().count(b"\n") == 5
+
+
+def test_what_was_there_stays_until_the_translation_is_whole(
+    source, tmp_path, small_parts
+):
+    target = tmp_path / "out"
+    target.write_text("old")
+    with pytest.raises(KeyboardInterrupt):
+        run(source, target, interrupted_at(4))
+    assert target.read_text() == "old"
+    run(source, target)
+    assert target.read_bytes() == WHOLE
+
+
+def test_a_missing_input_is_named_and_nothing_is_written(tmp_path):
+    with pytest.raises(InputError, match="absent"):
+        run(tmp_path / "absent", tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_input_that_is_no_text_is_refused_with_its_line(tmp_path):
+    (tmp_path / "broken").write_bytes(b"a\nb\xff\n")
+    with pytest.raises(InputError, match="line 2"):
+        run(tmp_path / "broken", tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["broken"]
+
+
+def test_an_output_that_cannot_be_written_is_noticed_before_translating(
+    source, tmp_path
+):
+    seen = []
+    with pytest.raises(InputError, match="nowhere"):
+        run(source, tmp_path / "nowhere" / "out", recorded(seen))
+    assert not seen
