@@ -1,5 +1,6 @@
 """Beam search against all that there is to find, on tables of random scores."""
 
+import inspect
 from functools import partial
 from itertools import product
 
@@ -176,7 +177,7 @@ def patient_beam(tables, alpha, limits, sentences, *, width, best):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search, "_going", going)
-        return beam.__wrapped__(
+        return inspect.unwrap(beam)(
             tables, alpha, limits, sentences, width=width, best=best
         )
 
