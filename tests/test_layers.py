@@ -43,7 +43,9 @@ def output(kind, spread, x=X):
         return random.normal(mean, spread, leaf.shape).astype(leaf.dtype)
 
     variables = jax.tree_util.tree_map_with_path(fill, shapes)
-    found = jax.jit(partial(layer.apply, train=False))(variables, x, *args)
+    quick = {"xla_backend_optimization_level": 0}  # to compile
+    apply = jax.jit(partial(layer.apply, train=False), compiler_options=quick)
+    found = apply(variables, x, *args)
     return np.array(found[0] if issubclass(kind, layers.DecoderLayer) else found)
 
 

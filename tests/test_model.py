@@ -16,12 +16,12 @@ from transformer.symbols import PAD
 
 def tiny(**settings: Any):
     sizes: Any = {"vocab_size": 43, "dim": 16, "hidden_dim": 24, "num_heads": 2}
-    depth = {"encoder_layers": 1, "decoder_layers": 2, "max_positions": 32}
+    depth = {"encoder_layers": 1, "decoder_layers": 1, "max_positions": 32}
     return ModelConfig(**sizes | depth | settings)
 
 
 VARIANTS = {
-    "paper": tiny(),
+    "paper": tiny(decoder_layers=2),
     "pre-norm learned gelu, two vocabularies": tiny(
         norm="pre", positions="learned", activation="gelu", source_vocab_size=47
     ),
@@ -259,7 +259,7 @@ def test_parameters_are_float32_whatever_the_computing_type():
 @pytest.mark.parametrize("norm", ["pre", "post"])
 def test_a_new_model_knows_next_to_nothing(norm):
     """Its loss on random targets is near that of the uniform distribution."""
-    net = Transformer(tiny(dim=32, decoder_layers=1, norm=norm))
+    net = Transformer(tiny(dim=32, norm=norm))
     random = np.random.default_rng(0)
     source, target, labels = random.integers(3, 43, (3, 16, 12))
     init = jit(partial(net.init_with_output, train=False))
@@ -293,20 +293,21 @@ def test_train_switches_dropout_on_and_the_key_decides_what_is_dropped():
     assert (first != other).any(axis=-1).all()
 
 
-def test_dropout_follows_both_embeddings_and_every_part_of_every_layer():
+@EVERY_VARIANT
+def test_dropout_follows_both_embeddings_and_every_part_of_every_layer(name):
     """Section 5.4 of the paper."""
-    net, variables = make("paper")
+    net, variables = make(name)
     rngs = {"dropout": jax.random.key(0)}
     program = jax.make_jaxpr(partial(net.apply, train=True, rngs=rngs))(
         variables, jnp.array(SOURCE), jnp.array(TARGET)
     )
-    encoder_layers, decoder_layers = 1, 2
     draws = str(program).count("random_bits[")
-    assert draws == 2 + 2 * encoder_layers + 3 * decoder_layers
+    cfg = VARIANTS[name]
+    assert draws == 2 + 2 * cfg.encoder_layers + 3 * cfg.decoder_layers
 
 
 def test_without_dropout_training_is_no_different():
     _, variables = make("paper")
-    net: Any = Transformer(tiny(dropout=0.0))
+    net: Any = Transformer(tiny(decoder_layers=2, dropout=0.0))
     logits = jit(partial(net.apply, train=True))(variables, SOURCE, TARGET)
     np.testing.assert_allclose(logits, forward("paper")(SOURCE, TARGET), atol=1e-5)
