@@ -180,6 +180,14 @@ def test_the_very_first_batch_has_the_largest_shape(lengths, seed, accumulate):
     assert plan.batch(0)[0] == max(plan.shapes, key=lambda shape: shape[1:])
 
 
+def test_the_largest_shape_comes_first_though_it_is_rare():
+    tokens = stored([*corpus(400), (127, 127)])
+    for seed in range(10):
+        plan = planned(tokens, seed=seed, budget=512)
+        assert len(plan.shapes) > 1
+        assert plan.batch(0)[0] == plan.shapes[0]
+
+
 def test_later_epochs_begin_with_any_shape():
     plan = planned(stored(corpus(400)))
     assert len(plan.shapes) > 1

@@ -1,9 +1,13 @@
 """Corpora in every format, and errors that name the file and the line."""
 
+import bz2
+import gzip
 import json
+import lzma
 import re
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,8 +15,15 @@ from transformer import corpora, phrasebook
 from transformer.corpora import Corpus
 from transformer.errors import InputError
 
-PACKERS = {"": bytes}
+PACKERS = {
+    "": bytes,
+    ".gz": gzip.compress,
+    ".xz": lzma.compress,
+    ".bz2": bz2.compress,
+    ".zst": zstandard.ZstdCompressor().compress,
+}
 PAIRS = [("one", "eins"), ("", "zwei"), ("drei – three", "“3”\u2028\x85")]
+LONG = "".join(f"{i} {i**5 % 99991}\t{i**7 % 99991}\n" for i in range(20_000))
 
 
 def text(lines):
@@ -73,6 +84,12 @@ def test_the_languages_choose_the_sides(tmp_path):
         assert read(one._replace(source="de", target="en")) == [("b", "a")]
 
 
+def test_the_two_files_of_a_prefix_may_be_packed_differently(tmp_path):
+    (tmp_path / "train.en.xz").write_bytes(lzma.compress(b"a\n"))
+    (tmp_path / "train.de").write_bytes(b"b\n")
+    assert read(Corpus(str(tmp_path / "train"), "en", "de")) == [("a", "b")]
+
+
 def test_a_prefix_may_have_dots(tmp_path):
     for side in ("en", "de"):
         (tmp_path / f"news.2012.{side}").write_bytes(b"x\n")
@@ -101,6 +118,11 @@ def test_other_separators_stay_inside_a_line(tmp_path, char, packer):
 def test_carriage_returns_at_the_end_of_lines_are_no_text(tmp_path):
     corpus = prefix(tmp_path, b"a\r\nb\r\n", b"x\ny\n")
     assert read(corpus) == [("a", "x"), ("b", "y")]
+
+
+def test_blanks_at_the_ends_of_a_line_are_kept(tmp_path):
+    corpus = prefix(tmp_path, b" a \t\n\x0c\n", b"x\ny \r\n")
+    assert read(corpus) == [(" a \t", "x"), ("\x0c", "y ")]
 
 
 def test_the_last_line_needs_no_newline(tmp_path):
@@ -169,6 +191,24 @@ def test_a_line_that_is_no_record_is_named(tmp_path, line):
 def test_a_missing_language_is_named(tmp_path):
     corpus = one_file(tmp_path, "a.jsonl", b'{"en": "a", "fr": "b"}\n')
     fails(corpus, "line 1", "de")
+
+
+@pytest.mark.parametrize("packer", [".gz", ".xz"])
+def test_a_truncated_file_is_named_with_the_last_good_line(tmp_path, packer):
+    packed = PACKERS[packer](LONG.encode())
+    corpus = one_file(tmp_path, f"a.tsv{packer}", packed[: len(packed) // 2])
+    stream, count = corpora.pairs(corpus), 0
+    with pytest.raises(InputError) as caught:
+        for _ in stream:
+            count += 1
+    assert 0 < count < 20_000
+    expected = f"{tmp_path / f'a.tsv{packer}'} cannot be read after line {count}: "
+    assert str(caught.value).startswith(expected)
+
+
+@pytest.mark.parametrize("packer", [p for p in PACKERS if p])
+def test_a_file_that_is_not_packed_as_its_name_says_is_named(tmp_path, packer):
+    fails(one_file(tmp_path, f"a.tsv{packer}", b"a\tb\n"), f"a.tsv{packer}", "line 0")
 
 
 @pytest.mark.parametrize("packer", PACKERS)

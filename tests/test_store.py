@@ -1,5 +1,6 @@
 """Token ids on disk: what is read is what was written, whole or not at all."""
 
+import errno
 import mmap
 import re
 
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transformer import store
+from transformer.errors import InputError
 
 IDS = st.lists(st.integers(0, 2**32 - 1), max_size=9)
 PAIRS = st.lists(st.tuples(IDS, IDS), max_size=20)
@@ -85,6 +87,23 @@ def test_nothing_is_left_if_writing_fails(tmp_path, error):
     with pytest.raises(error, match="while reading"):
         store.write(tmp_path / "store", pairs())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_named_and_nothing_is_left(tmp_path, monkeypatch):
+    def full(file, array):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    expected = f"{re.escape(str(tmp_path))} cannot be written: No space left.*Make room"
+    with pytest.raises(InputError, match=expected):
+        store.write(tmp_path / "store", [([1], [2])])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_is_no_folder_is_named(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match=re.escape(str(tmp_path / "file"))):
+        store.write(tmp_path / "file" / "store", [([1], [2])])
 
 
 def test_the_name_appears_only_when_all_is_written(tmp_path):

@@ -47,7 +47,9 @@ def test_every_text_gets_one_translation_and_empty_text_an_empty_one(translator)
     assert found[TEXTS.index("")].text == ""
 
 
-@pytest.mark.parametrize("strategy", [Beam(width=3), Greedy(), Beam(width=2, alpha=0.0)])
+@pytest.mark.parametrize(
+    "strategy", [Beam(width=3), Greedy(), Beam(width=2, alpha=0.0)]
+)
 def test_company_and_order_change_nothing(translator, strategy):
     together = translator.translate([*TEXTS, LONG], strategy=strategy)
     backwards = translator.translate([LONG, *TEXTS][::-1], strategy=strategy)

@@ -73,6 +73,7 @@ def shapes(lengths: Int[np.ndarray, "n 2"], tokens: int) -> list[Shape]:
     """
     mean, longest = lengths.mean(axis=0), lengths.max(axis=0)
     room = 2 ** np.ceil(np.log2(SENTENCES * mean.max())) * mean / mean.max()
+    room = np.minimum(room, np.maximum(longest, tokens))
     found: list[Shape] = []
     while not found or (longest > found[-1][1:]).any():
         source, target = (8 * np.ceil(room / 8)).astype(int).tolist()

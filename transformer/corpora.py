@@ -15,10 +15,11 @@ import hashlib
 import io
 import json
 import lzma
+import zlib
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import zstandard
 
@@ -28,10 +29,16 @@ from transformer.errors import InputError
 
 PHRASEBOOK = "phrasebook:"
 
+
+def _zstandard(path: Path, mode: str) -> io.BufferedReader:
+    """Zstandard's own reader has no lines."""
+    return io.BufferedReader(zstandard.open(path, mode))
+
+
 OPENERS = {
     ".gz": gzip.open,
     ".xz": lzma.open,
-    ".zst": zstandard.open,
+    ".zst": _zstandard,
     ".bz2": bz2.open,
 }
 
@@ -90,7 +97,7 @@ def lines(path: Path) -> Iterator[str]:
     number = 0
     try:
         with opener(path, "rb") as file:
-            for line in _buffered(file):
+            for line in file:
                 number += 1
                 yield line.rstrip(b"\r\n").decode()
     except UnicodeDecodeError as error:
@@ -98,15 +105,16 @@ def lines(path: Path) -> Iterator[str]:
         raise InputError(
             f"{path}, line {number}: byte 0x{byte:02x} is not UTF-8. Convert the file."
         ) from error
-    except (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError) as error:
+    except (
+        OSError,
+        EOFError,
+        lzma.LZMAError,
+        zlib.error,
+        zstandard.ZstdError,
+    ) as error:
         raise InputError(
             f"{path} cannot be read after line {number}: {error}."
         ) from error
-
-
-def _buffered(file: BinaryIO) -> BinaryIO:
-    """Zstandard's reader has no lines of its own."""
-    return file if hasattr(file, "readline") else io.BufferedReader(file)  # type: ignore[arg-type]
 
 
 @functools.cache
@@ -168,7 +176,7 @@ def _records(path: Path, corpus: Corpus) -> Iterator[Pair]:
     for number, line in enumerate(lines(path), start=1):
         try:
             yield parse(line, corpus)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise InputError(
                 f"{path}, line {number}: {error} in {line[:80]!r}."
             ) from error
@@ -185,4 +193,7 @@ def _tab_separated(line: str, corpus: Corpus) -> Pair:
 def _json_record(line: str, corpus: Corpus) -> Pair:
     record = json.loads(line)
     record = record.get("translation", record)
-    return str(record[corpus.source]), str(record[corpus.target])
+    source, target = record[corpus.source], record[corpus.target]
+    if not (isinstance(source, str) and isinstance(target, str)):
+        raise TypeError("a sentence that is no string")
+    return source, target

@@ -68,7 +68,7 @@ def prepare(cfg: Config, known: Tokenizers | None = None) -> Dataset:
     kept = _select(train, valid, report)
     tokenizers = known or _train_tokenizers(cfg, train, kept)
     fingerprint = corpora.fingerprint(train)
-    path = store.cache() / "stores" / _key(fingerprint, tokenizers)
+    path = store.cache() / "stores" / _key(train, fingerprint, tokenizers)
     if not path.exists():
         store.write(path, map(tokenizers.encode, compress(normalized(train), kept)))
     tokens = store.read(path)
@@ -127,10 +127,11 @@ def _sample(pairs: Iterable[Pair], count: int) -> list[Pair]:
     return sample
 
 
-def _key(fingerprint: dict[str, str], tokenizers: Tokenizers) -> str:
+def _key(train: Corpus, fingerprint: dict[str, str], tokenizers: Tokenizers) -> str:
     """Names a store by all that its contents follow from."""
+    marks = list(fingerprint.values())
     models = [hashlib.sha256(side.model).hexdigest() for side in tokenizers]
-    text = json.dumps([FORMAT, sorted(fingerprint.values()), models])
+    text = json.dumps([FORMAT, train.source, train.target, marks, models])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

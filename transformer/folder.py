@@ -84,5 +84,7 @@ def describe(path: Path) -> Description:
         return Description(
             config.from_dict(content["config"]), (source, target), content["data"]
         )
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{file} is damaged: {error!r}.") from error

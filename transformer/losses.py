@@ -86,7 +86,7 @@ def _chunks(
 ) -> tuple[Float[Array, "c m D"], Int[Array, "c m"]]:
     """Equal chunks of at most `CHUNK` tokens, the last filled up with PAD."""
     n, width = states.shape
-    count = -(-n // CHUNK)
+    count = max(1, -(-n // CHUNK))
     size = -(-n // count)
     missing = count * size - n
     states = jnp.pad(states, ((0, missing), (0, 0)))

@@ -10,11 +10,11 @@ dropout on.
 Parameters of the paper's models, with its shared vocabulary of V = 37,000 pieces and no
 biases in attention (D width, F hidden width, L layers a side):
 
-    embedding       V D                                      base      big
-    encoder layer   4 D² + (2 D F + F + D) + 2 · 2 D         18.94 M    37.89 M
-    decoder layer   8 D² + (2 D F + F + D) + 3 · 2 D       L 3.15 M   L 12.59 M
-                                                           L 4.20 M   L 16.79 M
-    total, L = 6                                             63.04 M   214.15 M
+                                                             base      big
+    embedding       V D                                      18.94 M    37.89 M
+    encoder layer   4 D² + (2 D F + F + D) + 2 · 2 D       L 3.15 M   L 12.59 M
+    decoder layer   8 D² + (2 D F + F + D) + 3 · 2 D       L 4.20 M   L 16.79 M
+    total, L = 6                                             63.05 M   214.17 M
 
 The paper's table 3 rounds these to 65 M and 213 M.
 """
@@ -105,7 +105,8 @@ class Transformer(nn.Module):
         train: bool,
     ) -> Memory:
         """Reads the source. Without a layout, rows are sentences that end in PAD."""
-        layout = layout or Layout(_count(source), masks.padding(source))
+        if layout is None:
+            layout = Layout(_count(source), masks.padding(source))
         shared = self.cfg.source_vocab_size is None
         embedding = self.embedding if shared else self.source_embedding
         x = self.source_positions(embedding(source), layout.positions)
@@ -139,7 +140,8 @@ class Transformer(nn.Module):
         train: bool,
     ) -> Float[Array, "B T D"]:
         """What `decode` projects onto the vocabulary: for a loss that fuses the two."""
-        layout = layout or Layout(_count(target), masks.causal(target.shape[1]))
+        if layout is None:
+            layout = Layout(_count(target), masks.causal(target.shape[1]))
         x, _ = self._decoder(target, memory, layout, train=train)
         return x
 

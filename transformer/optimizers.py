@@ -19,7 +19,7 @@ def inverse_sqrt(peak: float, warmup: int) -> optax.Schedule:
 
 
 def cosine(peak: float, warmup: int, steps: int) -> optax.Schedule:
-    """Rises linearly to `peak` at step `warmup`, then falls as a cosine to 0."""
+    """Rises from 0 to `peak` at step `warmup`, then falls as a cosine to 0."""
     return optax.warmup_cosine_decay_schedule(0.0, peak, warmup, max(steps, warmup + 1))
 
 

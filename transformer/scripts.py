@@ -22,7 +22,7 @@ def run(main: Main) -> int:
 
     Standard output is left to `main`; messages go to standard error.
     """
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     logging.basicConfig(
         level=logging.WARNING,
         format="%(message)s",

@@ -75,7 +75,8 @@ def write(path: Path, pairs: Iterable[tuple[Ids, Ids]]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=".draft-"))
         _fill(draft, pairs)
-        draft.rename(path)
+        if not path.exists():  # another run may have been faster
+            draft.rename(path)
     except OSError as error:
         raise InputError(
             f"{path.parent} cannot be written: {error.strerror}. Make room there, or "

@@ -9,7 +9,7 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
@@ -64,7 +64,7 @@ def write(line: str) -> None:
     sys.stdout.buffer.write(line.encode() + b"\n")
 
 
-def pipe(source: BinaryIO, translate: Translate, render: Render) -> None:
+def pipe(source: Iterable[bytes], translate: Translate, render: Render) -> None:
     """Answers each line as soon as it is known: what has arrived goes together."""
     number = 0
     for lines in _arrived(source):
@@ -74,7 +74,7 @@ def pipe(source: BinaryIO, translate: Translate, render: Render) -> None:
         number += len(lines)
 
 
-def _arrived(source: BinaryIO) -> Iterator[list[str]]:
+def _arrived(source: Iterable[bytes]) -> Iterator[list[str]]:
     """Waits for a line, then yields it with all others that are there already."""
     arrivals: queue.Queue[bytes | None] = queue.Queue(PART)
 

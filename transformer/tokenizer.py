@@ -88,6 +88,7 @@ class Tokenizers(NamedTuple):
     def save(self, folder: Path) -> None:
         """Writes tokenizer.model, and source.model if the source has its own."""
         (folder / "tokenizer.model").write_bytes(self.target.model)
+        (folder / "source.model").unlink(missing_ok=True)
         if not self.joint:
             (folder / "source.model").write_bytes(self.source.model)
 
