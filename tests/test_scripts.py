@@ -82,11 +82,12 @@ def test_compiled_programs_are_kept(monkeypatch):
 
 
 def test_a_reader_who_has_read_enough_ends_it_quietly():
+    buffered = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}
     with subprocess.Popen(
         [sys.executable, "-c", ENDLESS],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | buffered,
     ) as script:
         assert script.stdout and script.stderr
         assert script.stdout.readline() == b"line\n"

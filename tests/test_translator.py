@@ -1,135 +1,215 @@
-"""Texts in, translations out: one for each, and always the same one."""
+"""A translation depends on its text alone, and there is one for every text."""
 
-import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transformer import tokenizer
-from transformer.config import ModelConfig
+from transformer import folder, text, tokenizer
+from transformer.config import (
+    Config,
+    DataConfig,
+    ModelConfig,
+    OptimizerConfig,
+    TrainingConfig,
+)
 from transformer.errors import InputError
+from transformer.folder import Description
 from transformer.model import Transformer
 from transformer.strategies import Beam, Greedy, Sample
 from transformer.tokenizer import Tokenizers
-from transformer.translator import Translator, load
+from transformer.translator import Translation, Translator, load
 
-WORDS = "the dog cat sees hears a bird house and runs to".split()
-TEXTS = ["the dog sees a cat", "a bird", "", "the house and the dog and the bird", "to"]
-LONG = " ".join(WORDS * 20)
+LONGEST = 24
+"""So that there are two source shapes: of 16 and of 32 positions."""
+
+TEXTS = ["a dog runs", "the cat sees a bird", "दो", "bird!", "a cat", "the dog"]
+LONGER = "the cat sees a bird and the dog sees it"
+VERY_LONG = "a dog runs. " * 20 + "cat" * 60
+
+BEST_THREE = Beam(width=3, best=3)
+
+property_test = partial(settings, deadline=None)
 
 
 @pytest.fixture(scope="module")
-def translator():
-    """A network that knows nothing, with a tokenizer that knows a few words."""
-    sentences = [" ".join(WORDS), " ".join(reversed(WORDS))] * 4
-    pieces = tokenizer.train(sentences, vocab_size=300, kind="bpe")
-    cfg = ModelConfig(
-        vocab_size=pieces.size,
-        dim=16,
-        hidden_dim=16,
+def tokenizers():
+    words = ["a dog runs", "the cat sees a bird", "the dog and the bird see it"]
+    joint = tokenizer.train(words * 5, vocab_size=300, kind="bpe")
+    return Tokenizers(joint, joint)
+
+
+def sizes(vocabulary):
+    return ModelConfig(
+        vocab_size=vocabulary,
+        dim=8,
+        hidden_dim=8,
         num_heads=2,
         encoder_layers=1,
         decoder_layers=1,
+        norm="pre",
     )
-    model = Transformer(dataclasses.replace(cfg, norm="pre"))
-    tokens = jnp.zeros((1, 1), jnp.int32)
-    params = model.init(jax.random.key(1), tokens, tokens, train=False)
-    return Translator(model, params, Tokenizers(pieces, pieces), longest=16)
 
 
-def test_every_text_gets_one_translation_and_empty_text_an_empty_one(translator):
-    found = translator.translate(TEXTS)
-    assert len(found) == len(TEXTS)
-    assert [t.text == "" and t.tokens == () for t in found].count(True) >= 1
-    assert found[TEXTS.index("")].text == ""
+def weights(model, seed):
+    """Random ones, large enough for translations that differ."""
+    tokens = jnp.ones((1, 1), jnp.int32)
+    params = jax.jit(partial(model.init, train=False))(
+        jax.random.key(seed), tokens, tokens
+    )
+    return jax.tree.map(lambda leaf: 3 * leaf, params)
 
 
-@pytest.mark.parametrize(
-    "strategy", [Beam(width=3), Greedy(), Beam(width=2, alpha=0.0)]
-)
-def test_company_and_order_change_nothing(translator, strategy):
-    together = translator.translate([*TEXTS, LONG], strategy=strategy)
-    backwards = translator.translate([LONG, *TEXTS][::-1], strategy=strategy)
-    for text, found in zip(TEXTS, together, strict=False):
-        [alone] = translator.translate([text], strategy=strategy)
-        assert alone == found
-        assert alone == backwards[[LONG, *TEXTS][::-1].index(text)]
+@pytest.fixture(scope="module")
+def model(tokenizers):
+    return Transformer(sizes(tokenizers.target.size))
 
 
-def test_long_text_is_translated_part_by_part(translator):
-    parts = list(translator._parts(0, LONG))
-    assert len(parts) > 3
-    assert max(len(part.ids) for part in parts) <= 16
-    decode = translator.tokenizers.source.decode
-    assert " ".join(decode(part.ids[:-1]) for part in parts) == LONG
-    [whole] = translator.translate([LONG])
-    singles = translator.translate([decode(part.ids[:-1]) for part in parts])
-    assert whole.text == " ".join(single.text for single in singles)
+@pytest.fixture(scope="module")
+def tiny(model, tokenizers):
+    return Translator(model, weights(model, 0), tokenizers, LONGEST)
 
 
-@settings(
-    max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(st.lists(st.text(max_size=40), max_size=4))
-def test_any_text_gives_one_line(translator, texts):
-    found = translator.translate(texts, strategy=Greedy())
-    assert len(found) == len(texts)
-    for translation in found:
-        assert "\n" not in translation.text
-        translation.text.encode()
+def one(translator, line, **options):
+    (translation,) = translator.translate([line], **options)
+    return translation
 
 
-def test_the_best_come_first_and_differ(translator):
-    [found] = translator.translate(["the dog"], strategy=Beam(width=4, best=3))
-    ranked = [found, *found.alternatives]
-    scores = [one.score for one in ranked]
-    assert len(ranked) == 3
-    assert scores == sorted(scores, reverse=True)
-    assert len({one.tokens for one in ranked}) == 3
+def best_three(translator, lines, **options):
+    """The strategy of most tests, so that it is compiled once."""
+    return translator.translate(lines, strategy=BEST_THREE, **options)
 
 
-def test_a_beam_of_one_is_greedy(translator):
-    beam = translator.translate(TEXTS, strategy=Beam(width=1, alpha=0.0))
-    greedy = translator.translate(TEXTS, strategy=Greedy())
-    assert [t.tokens for t in beam] == [t.tokens for t in greedy]
+def scores(translations):
+    return [(t.score, *(other.score for other in t.alternatives)) for t in translations]
 
 
-def test_the_score_is_the_mean_of_what_the_tokens_gain(translator):
-    [found] = translator.translate(["the dog"], strategy=Beam(width=2, alpha=0.0))
-    assert found.score == pytest.approx(sum(found.log_probs), rel=1e-5)
-    assert len(found.log_probs) == len(found.tokens) + 1
+def test_the_tests_translate_into_texts_that_differ(tiny):
+    """Otherwise most of what follows could not fail."""
+    assert len({found.text for found in best_three(tiny, TEXTS)}) == len(TEXTS)
 
 
-def test_what_is_drawn_depends_on_the_seed_and_the_line_alone(translator):
-    def drawn(texts, **settings):
-        found = translator.translate(texts, strategy=Sample(), **settings)
-        return [one.tokens for one in found]
-
-    lines = ["the dog", "a cat", "the dog"]
-    first, second, third = drawn(lines)
-    assert first != third
-    assert drawn(lines[1:], first_line=1) == [second, third]
-    assert drawn(lines, seed=1) != [first, second, third]
-    assert drawn(lines) == [first, second, third]
+def test_the_same_translation_alone_in_any_order_and_company(tiny):
+    together = best_three(tiny, TEXTS)
+    assert [one(tiny, line, strategy=BEST_THREE) for line in TEXTS] == together
+    assert best_three(tiny, TEXTS[::-1]) == together[::-1]
+    crowd = [LONGER, *TEXTS, VERY_LONG, "", *TEXTS * 6, LONGER]
+    assert best_three(tiny, crowd)[1 : 1 + len(TEXTS)] == together
+    assert best_three(tiny, crowd)[-1] == one(tiny, LONGER, strategy=BEST_THREE)
 
 
-def test_other_weights_translate_otherwise_with_the_same_programs(translator):
-    changed = jax.tree.map(lambda leaf: -leaf, translator._params)
-    other = translator.with_params(changed)
-    assert other.translate(["the dog"]) != translator.translate(["the dog"])
-    assert other._search is translator._search
+def test_empty_text_gives_empty_text_in_its_place(tiny):
+    found = best_three(tiny, ["", "bird!", " \t\n"])
+    assert [bool(translation.text) for translation in found] == [False, True, False]
+    assert found[0] == found[2] == Translation("", 0.0, (), ())
+    assert best_three(tiny, []) == []
 
 
-def test_rooms_tell_the_shapes_to_come(translator):
-    assert translator.rooms(["", "the dog"]) == {16}
-    assert translator.rooms([]) == set()
+def test_text_is_normalised_before_it_is_translated(tiny):
+    assert one(tiny, " a\u00a0dog\n runs ", strategy=BEST_THREE) == one(
+        tiny, "a dog runs", strategy=BEST_THREE
+    )
 
 
-def test_what_is_no_model_is_refused(tmp_path):
+def test_long_text_is_the_translations_of_its_parts_joined(tiny, tokenizers):
+    size = lambda part: len(tokenizers.source.encode(part))  # noqa: E731
+    parts = text.split(text.normalize(VERY_LONG), LONGEST - 1, size)
+    assert len(parts) > 6
+    whole, pieces = one(tiny, VERY_LONG, strategy=BEST_THREE), best_three(tiny, parts)
+    assert whole.text == " ".join(piece.text for piece in pieces)
+    assert whole.tokens == sum((piece.tokens for piece in pieces), ())
+    assert whole.log_probs == sum((piece.log_probs for piece in pieces), ())
+    assert whole.score == pytest.approx(
+        sum(piece.score for piece in pieces) / len(pieces)
+    )
+    assert len(whole.alternatives) == 2
+    last = whole.alternatives[-1]
+    assert last.text == " ".join(piece.alternatives[-1].text for piece in pieces)
+
+
+@property_test(max_examples=30)
+@given(st.lists(st.text(st.characters(exclude_categories=())), max_size=6))
+def test_any_unicode_gives_one_line_for_each_text(tiny, lines):
+    found = best_three(tiny, lines)
+    assert len(found) == len(lines)
+    for line, translation in zip(lines, found, strict=True):
+        for other in (translation, *translation.alternatives):
+            assert len(other.text.splitlines()) <= 1
+            other.text.encode()
+        assert bool(translation.tokens) == bool(text.normalize(line))
+
+
+def test_alternatives_are_different_and_follow_best_first(tiny):
+    for translation in best_three(tiny, [*TEXTS, LONGER]):
+        all_three = (translation, *translation.alternatives)
+        assert len({found.tokens for found in all_three}) == 3
+        assert all(not found.alternatives for found in translation.alternatives)
+    for row in scores(best_three(tiny, [*TEXTS, VERY_LONG])):
+        assert list(row) == sorted(row, reverse=True)
+
+
+def test_log_probs_belong_to_the_tokens_and_eos(tiny):
+    for found in best_three(tiny, TEXTS):
+        assert len(found.log_probs) == len(found.tokens) + 1
+        penalty = ((5 + len(found.log_probs)) / 6) ** BEST_THREE.alpha
+        assert found.score == pytest.approx(sum(found.log_probs) / penalty, rel=1e-4)
+
+
+def test_a_beam_of_one_is_greedy(tiny):
+    narrow = tiny.translate(TEXTS, beam=1)
+    greedy = tiny.translate(TEXTS, strategy=Greedy())
+    assert [found.tokens for found in narrow] == [found.tokens for found in greedy]
+
+
+def test_what_is_drawn_depends_on_seed_and_number_of_the_line_alone(tiny):
+    draw = partial(tiny.translate, strategy=Sample())
+    lines = ["a cat"] * 6
+    found = draw(lines, seed=1)
+    assert len({translation.text for translation in found}) > 1
+    assert draw(lines, seed=1) == found
+    assert draw(lines, seed=2) != found
+    assert draw(lines[:2], seed=1, first_line=3) == found[3:5]
+    assert draw(["bird!", "", "the dog", "a cat"], seed=1)[3] == found[3]
+
+
+def test_rooms_are_the_shapes_that_are_compiled_and_weights_are_none(
+    model, tokenizers, caplog
+):
+    fresh = Translator(model, weights(model, 0), tokenizers, LONGEST)
+    lines = [*TEXTS, "", LONGER, VERY_LONG]
+    rooms = fresh.rooms(lines)
+    assert rooms == {16, 32}
+    assert fresh.rooms(TEXTS) == {16}
+    assert fresh.rooms(["", " "]) == set()
+    with jax.log_compiles():
+        before = fresh.translate(lines, strategy=Greedy())
+        compiled = [r for r in caplog.messages if r.startswith("Compiling jit(_search")]
+        assert len(compiled) == len(rooms)
+        caplog.clear()
+        other = fresh.with_params(weights(model, 1))
+        assert other.translate(lines, strategy=Greedy()) != before
+        assert fresh.translate(lines, strategy=Greedy()) == before
+        assert not [r for r in caplog.messages if "_search" in r]
+
+
+def test_a_folder_that_is_none_is_named(tmp_path):
+    with pytest.raises(InputError, match="absent is no model folder"):
+        load(tmp_path / "absent")
     with pytest.raises(InputError, match="no model folder"):
+        load(tmp_path)
+
+
+def test_a_folder_without_weights_says_how_to_train_it(tmp_path, tokenizers):
+    cfg = Config(
+        model=sizes(tokenizers.target.size),
+        data=DataConfig(),
+        optimizer=OptimizerConfig(peak=1e-3, warmup=1),
+        training=TrainingConfig(steps=1),
+    )
+    size = tokenizers.target.size
+    folder.create(tmp_path, Description(cfg, (size, size), {}), tokenizers)
+    with pytest.raises(InputError, match="no intact weights.*train.py"):
         load(tmp_path)
