@@ -17,7 +17,7 @@ import tyro
 from rich.console import Console
 
 import transformer
-from transformer import scripts, streams
+from transformer import scripts, streams, weights
 from transformer.errors import InputError
 from transformer.strategies import Beam, Greedy, Sample, Strategy
 from transformer.translator import Translator
@@ -77,6 +77,12 @@ def check(command: Command) -> None:
         raise InputError("--temperature, --top-k and --top-p need --sample.")
 
 
+def settings(command: Command) -> str:
+    """All that decides a file's translation, the same in every process."""
+    weighed = weights.version(command.model)
+    return f"{weighed} {command.strategy()} {command.seed} {command.json}"
+
+
 def show_tokens(translator: Translator, lines: Iterable[str]) -> None:
     """Prints a line a token: its id and how it is written; ▁ begins a word."""
     for line in lines:
@@ -95,10 +101,8 @@ def main(console: Console) -> None:
     translate = partial(translator.translate, strategy=strategy, seed=command.seed)
     render = streams.as_json if command.json else streams.plain
     if command.input is not None and command.output is not None:
-        settings = f"{command.model.resolve()} {strategy} {command.seed} {render}"
-        streams.file(
-            command.input, command.output, translate, render, settings, console
-        )
+        mark = settings(command)
+        streams.file(command.input, command.output, translate, render, mark, console)
     elif command.texts:
         for translation in translate(command.texts):
             streams.write(render(translation))

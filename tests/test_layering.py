@@ -83,7 +83,9 @@ RUNGS: list[dict[str, str]] = [
             "attention config embeddings errors model positions search strategies "
             "translator"
         ),
-        "translate": "errors scripts strategies streams transformer translator",
+        "translate": (
+            "errors scripts strategies streams transformer translator weights"
+        ),
     },
 ]
 ALLOWED = {name: set(of.split()) for rung in RUNGS for name, of in rung.items()}

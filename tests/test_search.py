@@ -297,3 +297,24 @@ def test_the_penalty_is_one_for_a_single_token_and_without_alpha():
     np.testing.assert_array_equal(search.gnmt(0.0)(lengths), [1, 1, 1])
     np.testing.assert_allclose(search.gnmt(1.0)(lengths), [1, 2, 3])
     np.testing.assert_allclose(search.gnmt(2.0)(lengths), [1, 4, 9])
+
+
+def test_fewer_translations_than_asked_for_leave_their_places_empty():
+    def uniform(tokens, position, cache):
+        return jnp.zeros((tokens.shape[0], 8)), cache
+
+    found = [
+        search.beam(
+            uniform,
+            (),
+            jnp.array(limits),
+            length=4,
+            width=4,
+            best=2,
+            penalty=search.gnmt(0.6),
+        )
+        for limits in ([1], [1, 4])
+    ]
+    for hypotheses in found:
+        assert hypotheses.tokens[0].tolist() == [[2, 0, 0, 0], [0, 0, 0, 0]]
+        assert hypotheses.scores[0, 1] == search.IMPOSSIBLE

@@ -278,3 +278,12 @@ def test_an_output_that_cannot_be_written_is_noticed_before_translating(
     with pytest.raises(InputError, match="nowhere"):
         run(source, tmp_path / "nowhere" / "out", recorded(seen))
     assert not seen
+
+
+def test_a_reader_that_fails_does_not_leave_the_pipe_waiting():
+    def lines():
+        yield b"one\n"
+        raise OSError(5, "Input/output error")
+
+    with pytest.raises(OSError, match="Input/output"):
+        streams.pipe(lines(), lambda texts, *, first_line: [], streams.plain)

@@ -21,6 +21,9 @@ from transformer.evaluation import Evaluation
 
 FILE = "metrics.jsonl"
 
+REPEATABLE = ("training", "validation")
+"""Kinds of reports that belong to an update, and so to the checkpoint after it."""
+
 
 class Journal:
     """Reports of one run; a continued run goes on where the state was saved.
@@ -117,14 +120,18 @@ def show_samples(console: Console, result: Evaluation) -> None:
 
 
 def _trim(path: Path, last: int) -> None:
-    """Drops reports after update `last`, and half a line that a crash left."""
+    """Drops reports after update `last`, and half a line that a crash left.
+
+    Averages too: they are of the end of a run, which is about to come again.
+    """
     if not path.exists():
         return
     kept = []
     for line in path.read_text("utf-8").splitlines(keepends=True):
         if not line.endswith("\n") or json.loads(line)["step"] > last:
             break
-        kept.append(line)
+        if json.loads(line)["kind"] in REPEATABLE:
+            kept.append(line)
     draft = path.with_suffix(".draft")
     draft.write_text("".join(kept), "utf-8")
     draft.rename(path)

@@ -31,6 +31,7 @@ def run(main: Main) -> int:
     devices.keep_compiled_programs()
     try:
         main(console)
+        sys.stdout.flush()  # here, where a broken pipe is expected
     except InputError as error:
         console.print("Error:", style="bold red", end=" ")
         console.print(str(error), markup=False, highlight=False, soft_wrap=True)

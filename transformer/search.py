@@ -92,6 +92,7 @@ def _advance(
     log_probs, cache = expand(step, limits, state.position, state.alive, state.cache)
     alive, parents = _select(state.position, state.alive, log_probs)
     ended = newest(alive, state.position + 1) == EOS
+    ended &= alive.scores > IMPOSSIBLE  # an empty place of the beam ends nothing
     lengths = (state.position + 1).astype(jnp.float32)
     scores = jnp.where(ended, alive.scores / penalty(lengths), IMPOSSIBLE)
     finished = _best(state.finished, alive._replace(scores=scores))

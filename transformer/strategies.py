@@ -4,6 +4,7 @@ They are hashable, so a compiled program is kept for each.
 """
 
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol, runtime_checkable
 
 from jaxtyping import Array, Int, Key
@@ -41,8 +42,8 @@ class Beam:
                 f"A beam of {self.width} finds from 1 to {self.width} translations, "
                 f"not {self.best}. Widen the beam or ask for fewer."
             )
-        if self.alpha < 0:
-            raise InputError(f"The length penalty {self.alpha} must not be below 0.")
+        if not 0 <= self.alpha < inf:
+            raise InputError(f"The length penalty {self.alpha} must be 0 or above.")
 
     def __call__(
         self,
@@ -92,11 +93,12 @@ class Sample:
     top_p: float | None = None
 
     def __post_init__(self) -> None:
-        if self.count < 1 or self.temperature <= 0 or (self.top_k or 1) < 1:
+        fewest = min(self.count, 1 if self.top_k is None else self.top_k)
+        if fewest < 1 or not 1e-3 <= self.temperature <= 1e3:
             raise InputError(
                 f"Sampling needs a count of at least 1 (here {self.count}), a "
-                f"temperature above 0 ({self.temperature}) and top-k of at least 1 "
-                f"({self.top_k})."
+                f"temperature from 0.001 to 1000 ({self.temperature}) and top-k of at "
+                f"least 1 ({self.top_k})."
             )
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise InputError(f"top-p must be in (0, 1], not {self.top_p}.")

@@ -77,11 +77,16 @@ def pipe(source: Iterable[bytes], translate: Translate, render: Render) -> None:
 def _arrived(source: Iterable[bytes]) -> Iterator[list[str]]:
     """Waits for a line, then yields it with all others that are there already."""
     arrivals: queue.Queue[bytes | None] = queue.Queue(PART)
+    failures: list[Exception] = []
 
     def read() -> None:
-        for line in source:
-            arrivals.put(line)
-        arrivals.put(None)
+        try:
+            for line in source:
+                arrivals.put(line)
+        except Exception as error:  # raised again by whoever waits for the lines
+            failures.append(error)
+        finally:
+            arrivals.put(None)
 
     threading.Thread(target=read, daemon=True).start()
     line = arrivals.get()
@@ -93,6 +98,8 @@ def _arrived(source: Iterable[bytes]) -> Iterator[list[str]]:
             lines.append(line)
         yield [text(line) for line in lines]
         line = None if line is None else arrivals.get()
+    for error in failures:
+        raise error
 
 
 def file(

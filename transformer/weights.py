@@ -1,5 +1,6 @@
 """The parameters of a model folder: the best so far, small and apart from training."""
 
+import hashlib
 import logging
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from transformer.axes import Params
-from transformer.checkpoints import Checkpoints
+from transformer.checkpoints import SEAL, Checkpoints
 from transformer.errors import InputError
 from transformer.model import Transformer
 
@@ -21,6 +22,12 @@ NAME = "params"
 def of(path: Path) -> Checkpoints:
     """What to translate with; newer ones replace older ones."""
     return Checkpoints(path / "weights", log.warning)
+
+
+def version(path: Path) -> str:
+    """A mark of the weights in a model folder: other weights, another mark."""
+    seals = sorted((path / "weights").glob(f"*/{SEAL}"))
+    return hashlib.sha256(b"".join(seal.read_bytes() for seal in seals)).hexdigest()
 
 
 def shapes(model: Transformer) -> Params:
