@@ -64,7 +64,7 @@ def test_a_token_loss_is_cross_entropy_against_smoothed_targets(seed, scale, smo
 def test_fused_is_plain_with_its_gradients_for_any_number_of_tokens(
     n, smoothing, monkeypatch
 ):
-    monkeypatch.setattr(losses, "CHUNK", 7)
+    monkeypatch.setattr(losses, "SCORES", 7 * V)
     fused = with_gradients(losses.projected_loss)  # not one that was traced before
     args = *inputs(n, seed=n), smoothing
     loss, gradients = fused(*args)
@@ -74,8 +74,17 @@ def test_fused_is_plain_with_its_gradients_for_any_number_of_tokens(
         close(found, gradient, 1e-5)
 
 
-def test_fused_is_plain_over_several_chunks_of_the_real_size():
-    args = *inputs(2 * losses.CHUNK + 5), 0.1
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """Programs traced while a chunk takes 256 tokens, and none after."""
+    monkeypatch.setattr(losses, "SCORES", 256 * V)
+    yield 256
+    FUSED.clear_cache()
+
+
+def test_fused_is_plain_over_several_chunks(small_chunks):
+    FUSED.clear_cache()
+    args = *inputs(2 * small_chunks + 5), 0.1
     alone = jax.jit(losses.projected_loss, static_argnums=3)(*args)
     loss, gradients = FUSED(*args)
     expected, expected_gradients = PLAIN(*args)
@@ -106,8 +115,10 @@ def test_gradients_are_scaled_by_what_comes_after_the_loss():
         close(found, -3 * gradient, 1e-6)
 
 
-def test_bfloat16_states_give_a_float32_loss_and_gradients_of_the_types_given():
-    states, table, targets = inputs(2 * losses.CHUNK + 5)
+def test_bfloat16_states_give_a_float32_loss_and_gradients_of_the_types_given(
+    small_chunks,
+):
+    states, table, targets = inputs(2 * small_chunks + 5)
     low = states.astype(jnp.bfloat16)
     loss, gradients = FUSED(low, table, targets, 0.1)
     assert [x.dtype for x in (loss, *gradients)] == [
@@ -121,10 +132,11 @@ def test_bfloat16_states_give_a_float32_loss_and_gradients_of_the_types_given():
         close(np.array(found, np.float32), gradient, 0.03)
 
 
-def test_the_fused_loss_never_holds_the_scores_of_all_tokens():
-    n = 4 * losses.CHUNK
-    program = jax.make_jaxpr(FUSED, static_argnums=3)(*inputs(n), 0.1)
+def test_the_fused_loss_never_holds_the_scores_of_all_tokens(small_chunks):
+    n = 4 * small_chunks
+    fused = with_gradients(losses.projected_loss)
+    program = jax.make_jaxpr(fused, static_argnums=3)(*inputs(n), 0.1)
     shapes = re.findall(r"\w\d+\[([\d,]+)\]", str(program))
     sizes = {math.prod(map(int, shape.split(","))) for shape in shapes}
-    assert losses.CHUNK * V in sizes
+    assert small_chunks * V in sizes
     assert max(sizes) < n * V

@@ -1,5 +1,8 @@
 """What the machine decides: number types, batch rows, and where programs are kept."""
 
+import ctypes
+import platform
+
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
@@ -27,6 +30,21 @@ def description() -> str:
     """E.g. "2 × NVIDIA H200", for people."""
     devices = jax.devices()
     return f"{len(devices)} × {devices[0].device_kind} ({devices[0].platform})"
+
+
+def keep_freed_memory() -> None:
+    """Lets glibc keep what an update frees: the next one needs as much again.
+
+    By default the temporary memory of each update is unmapped, and mapped and zeroed
+    again page by page: a fifth of a small update (benchmarks/RESULTS.md).
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # of malloc.h
+    allocator = ctypes.CDLL(None)
+    allocator.mallopt(M_MMAP_MAX, 0)
+    allocator.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    allocator.mallopt(M_ARENA_MAX, 1)
 
 
 def keep_compiled_programs() -> None:

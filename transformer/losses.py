@@ -15,8 +15,8 @@ from jaxtyping import Array, Float, Int
 
 from transformer.symbols import PAD
 
-CHUNK = 256
-"""Most tokens whose scores exist at the same time."""
+SCORES = 2**23
+"""Most scores that exist at the same time: 32 MiB, about what a cache may hold."""
 
 
 def token_losses(
@@ -44,10 +44,10 @@ def projected_loss(
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _fused(smoothing, states, table, targets):
     def add(total, chunk):
-        x, labels = chunk
-        return total + _chunk_loss(_scores(x, table), labels, smoothing), None
+        loss, _ = _chunk_loss(smoothing, *chunk, table)
+        return total + loss, None
 
-    return jax.lax.scan(add, jnp.zeros(()), _chunks(states, targets))[0]
+    return jax.lax.scan(add, jnp.zeros(()), _chunks(states, targets, len(table)))[0]
 
 
 def _forward(smoothing, states, table, targets):
@@ -56,9 +56,7 @@ def _forward(smoothing, states, table, targets):
     def add(carry, chunk):
         total, table_grad = carry
         x, labels = chunk
-        scores = _scores(x, table)
-        loss = _chunk_loss(scores, labels, smoothing)
-        score_grads = _score_grads(scores, labels, smoothing).astype(x.dtype)
+        loss, score_grads = _chunk_loss(smoothing, x, labels, table)
         x_grad = jnp.einsum("nV,VD->nD", score_grads, table.astype(x.dtype))
         table_grad += jnp.einsum(
             "nV,nD->VD", score_grads, x, preferred_element_type=jnp.float32
@@ -66,7 +64,7 @@ def _forward(smoothing, states, table, targets):
         return (total + loss, table_grad), x_grad
 
     start = jnp.zeros(()), jnp.zeros(table.shape, jnp.float32)
-    chunks = _chunks(states, targets)
+    chunks = _chunks(states, targets, len(table))
     (total, table_grad), x_grads = jax.lax.scan(add, start, chunks)
     states_grad = x_grads.reshape(-1, states.shape[-1])[: len(states)]  # unchunked
     return total, (states_grad, table_grad.astype(table.dtype))
@@ -82,11 +80,11 @@ _fused.defvjp(_forward, _backward)
 
 
 def _chunks(
-    states: Float[Array, "n D"], targets: Int[Array, " n"]
+    states: Float[Array, "n D"], targets: Int[Array, " n"], vocabulary: int
 ) -> tuple[Float[Array, "c m D"], Int[Array, "c m"]]:
-    """Equal chunks of at most `CHUNK` tokens, the last filled up with PAD."""
+    """Equal chunks of at most `SCORES` scores, the last filled up with PAD."""
     n, width = states.shape
-    count = max(1, -(-n // CHUNK))
+    count = -(-n * vocabulary // SCORES)
     size = -(-n // count)
     missing = count * size - n
     states = jnp.pad(states, ((0, missing), (0, 0)))
@@ -94,24 +92,31 @@ def _chunks(
     return states.reshape(count, size, width), targets.reshape(count, size)
 
 
+def _chunk_loss(
+    smoothing: float,
+    x: Float[Array, "n D"],
+    targets: Int[Array, " n"],
+    table: Float[Array, "V D"],
+) -> tuple[Float[Array, ""], Float[Array, "n V"]]:
+    """The summed loss, and its gradient by the scores: softmax minus smoothed target.
+
+    The scores are read twice: for their log-sum-exp, and for the gradient. What the
+    loss needs of them besides is a sum and one element of each row.
+    """
+    scores = _scores(x, table)
+    normalizer = jax.nn.logsumexp(scores, axis=-1)
+    real = targets != PAD
+    hit = targets[:, None] == jax.lax.broadcasted_iota(targets.dtype, scores.shape, 1)
+    chosen = jnp.take_along_axis(scores, targets[:, None], axis=-1)[:, 0]
+    mean = scores.mean(axis=-1)
+    losses = normalizer - (1 - smoothing) * chosen - smoothing * mean
+    uniform = smoothing / scores.shape[-1]
+    smoothed = jnp.where(hit, 1 - smoothing + uniform, uniform)
+    gradient = jnp.exp(scores - normalizer[:, None]) - smoothed
+    gradient = jnp.where(real[:, None], gradient, 0).astype(x.dtype)
+    return losses.sum(where=real), gradient
+
+
 def _scores(x: Float[Array, "n D"], table: Float[Array, "V D"]) -> Float[Array, "n V"]:
     table = table.astype(x.dtype)
     return jnp.einsum("nD,VD->nV", x, table, preferred_element_type=jnp.float32)
-
-
-def _chunk_loss(
-    scores: Float[Array, "n V"], targets: Int[Array, " n"], smoothing: float
-) -> Float[Array, ""]:
-    return token_losses(scores, targets, smoothing).sum(where=targets != PAD)
-
-
-def _score_grads(
-    scores: Float[Array, "n V"], targets: Int[Array, " n"], smoothing: float
-) -> Float[Array, "n V"]:
-    """Of `_chunk_loss`: softmax minus smoothed target, in one fused pass."""
-    uniform = smoothing / scores.shape[-1]
-    tokens = jax.lax.broadcasted_iota(targets.dtype, scores.shape, 1)
-    hit = tokens == targets[:, None]
-    smoothed = jnp.where(hit, 1 - smoothing + uniform, uniform)
-    real = (targets != PAD)[:, None]
-    return jnp.where(real, jax.nn.softmax(scores) - smoothed, 0)

@@ -28,6 +28,7 @@ def run(main: Main) -> int:
         format="%(message)s",
         handlers=[RichHandler(console=console, show_time=False, show_path=False)],
     )
+    devices.keep_freed_memory()
     devices.keep_compiled_programs()
     try:
         main(console)
