@@ -1,7 +1,9 @@
 """Settings: refused with the reason, written and read back, compared."""
 
+import copy
 import dataclasses
 import json
+import math
 
 import pytest
 
@@ -23,7 +25,7 @@ SMALL = Config(
 POSITIVE = [
     *[("model", name) for name in ("vocab_size", "dim", "hidden_dim", "num_heads")],
     *[("model", name) for name in ("encoder_layers", "decoder_layers")],
-    ("model", "max_positions"),
+    *[("model", name) for name in ("max_positions", "source_vocab_size")],
     *[("data", name) for name in ("max_length", "tokens", "accumulate")],
     ("data", "tokenizer_sentences"),
     *[("optimizer", name) for name in ("peak", "warmup", "eps", "max_norm")],
@@ -62,14 +64,68 @@ def all_changed():
 def test_sizes_and_counts_below_one_are_refused_by_name(section, name):
     kind = float if name in ("peak", "eps", "max_norm") else int
     for value in (kind(0), kind(-1)):
-        with pytest.raises(InputError, match=f"{name}={value} must be above zero"):
+        with pytest.raises(
+            InputError, match=f"^{section}.{name}={value} must be above zero"
+        ):
             changed(section, **{name: value})
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("name", ["peak", "eps", "max_norm", "weight_decay"])
+def test_rates_and_bounds_that_are_no_numbers_are_refused_by_name(name, value):
+    with pytest.raises(InputError, match=f"^optimizer.{name}={value} must be"):
+        changed("optimizer", **{name: value})
+
+
+def test_weight_decay_may_be_zero_but_not_below():
+    assert changed("optimizer", weight_decay=0.0).optimizer.weight_decay == 0
+    with pytest.raises(InputError, match="^optimizer.weight_decay=-0.1 must be 0 or"):
+        changed("optimizer", weight_decay=-0.1)
+
+
+def test_seeds_that_another_seed_would_stand_for_are_refused():
+    for seed in (0, 2**32 - 1):
+        assert changed("training", seed=seed).training.seed == seed
+    for seed in (-1, 2**32):
+        with pytest.raises(InputError, match=f"^training.seed={seed} must be from 0"):
+            changed("training", seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("section", "name"),
+    [
+        *[("model", name) for name in ("norm", "activation", "positions")],
+        *[("data", "tokenizer"), ("optimizer", "schedule")],
+        *[("training", name) for name in ("precision", "metric")],
+    ],
+)
+def test_a_choice_that_there_is_none_is_refused_with_those_there_are(section, name):
+    there = getattr(getattr(SMALL, section), name)
+    part = copy.copy(getattr(SMALL, section))
+    vars(part)[name] = "odd"  # past the types, which only tests check
+    with pytest.raises(InputError, match=f"^{section}.{name}=odd .*{there}"):
+        part.__post_init__()
+
+
+def test_a_cosine_schedule_must_have_time_to_fall():
+    def cosine(warmup):
+        optimizer = OptimizerConfig(peak=1e-3, warmup=warmup, schedule="cosine")
+        return dataclasses.replace(SMALL, optimizer=optimizer)
+
+    assert cosine(SMALL.training.steps).optimizer.warmup == SMALL.training.steps
+    with pytest.raises(InputError, match="optimizer.warmup=21.*training.steps=20"):
+        cosine(21)
+
+
+@pytest.mark.parametrize("schedule", ["inverse_sqrt", "constant"])
+def test_other_schedules_may_end_while_they_rise(schedule):
+    assert changed("optimizer", schedule=schedule, warmup=10**6)
 
 
 @pytest.mark.parametrize(("section", "name"), SHARES)
 def test_shares_outside_their_range_are_refused_by_name(section, name):
     for value in (-0.1, 1.0, 1.5, float("nan")):
-        with pytest.raises(InputError, match=f"{name}={value} must be in"):
+        with pytest.raises(InputError, match=f"^{section}.{name}={value} must be in"):
             changed(section, **{name: value})
     assert getattr(getattr(changed(section, **{name: 0.0}), section), name) == 0.0
 
@@ -110,8 +166,46 @@ def test_what_is_read_from_json_is_what_was_written(cfg):
 def test_an_unknown_setting_is_refused_by_name(section):
     values = config.to_dict(SMALL)
     values[section]["novelty"] = 1
-    with pytest.raises(InputError, match="another version.*'novelty'"):
+    with pytest.raises(
+        InputError, match=f"another version.*'{section}.novelty' is unknown"
+    ):
         config.from_dict(values)
+
+
+def test_for_an_unknown_name_the_nearest_one_is_suggested():
+    values = config.to_dict(SMALL)
+    values["optimizer"]["peek"] = values["optimizer"].pop("peak")
+    with pytest.raises(InputError, match="'optimizer.peek'.*mean 'optimizer.peak'"):
+        config.from_dict(values)
+    values = config.to_dict(SMALL)
+    values["optimiser"] = values.pop("optimizer")
+    with pytest.raises(InputError, match="'optimiser'.*mean 'optimizer'"):
+        config.from_dict(values)
+
+
+def test_an_unknown_section_is_refused_by_name():
+    with pytest.raises(InputError, match="another version.*'novelty' is unknown"):
+        config.from_dict(config.to_dict(SMALL) | {"novelty": {"a": 1}})
+
+
+@pytest.mark.parametrize("section", ["model", "data", "optimizer", "training"])
+@pytest.mark.parametrize("content", [None, 7, [], "text"])
+def test_a_section_that_is_none_is_refused_by_name(section, content):
+    with pytest.raises(InputError, match=f"'{section}' is .*not a section"):
+        config.from_dict(config.to_dict(SMALL) | {section: content})
+
+
+def test_a_setting_of_the_wrong_type_is_refused():
+    values = config.to_dict(SMALL)
+    values["model"]["dim"] = "16"
+    with pytest.raises(InputError, match="another version.*wrong type"):
+        config.from_dict(values)
+
+
+def test_a_setting_that_is_left_out_has_its_default():
+    values = config.to_dict(SMALL)
+    del values["data"]["train"], values["training"]["seed"]
+    assert config.from_dict(values) == SMALL
 
 
 @pytest.mark.parametrize("section", ["model", "data", "optimizer", "training"])
@@ -125,7 +219,7 @@ def test_a_missing_section_is_named(section):
 def test_a_missing_setting_without_default_is_named():
     values = config.to_dict(SMALL)
     del values["optimizer"]["peak"]
-    with pytest.raises(InputError, match="'peak'"):
+    with pytest.raises(InputError, match="'optimizer.peak' is missing"):
         config.from_dict(values)
 
 

@@ -1,6 +1,7 @@
 """Corpora in every format, and errors that name the file and the line."""
 
 import bz2
+import codecs
 import gzip
 import json
 import lzma
@@ -188,12 +189,45 @@ def test_a_line_that_is_no_record_is_named(tmp_path, line):
     fails(corpus, f"{tmp_path / 'a.jsonl'}, line 2:")
 
 
-def test_a_missing_language_is_named(tmp_path):
-    corpus = one_file(tmp_path, "a.jsonl", b'{"en": "a", "fr": "b"}\n')
-    fails(corpus, "line 1", "de")
+@pytest.mark.parametrize("record", ["{}", '{"translation": {}}'])
+def test_a_missing_language_is_named_with_those_that_are_there(tmp_path, record):
+    line = record.replace("{}", '{"en": "a", "fr": "b"}')
+    corpus = one_file(tmp_path, "a.jsonl", f"{line}\n".encode())
+    fails(corpus, tmp_path / "a.jsonl", "line 1", "no 'de'", "'en', 'fr'")
 
 
-@pytest.mark.parametrize("packer", [".gz", ".xz"])
+@pytest.mark.parametrize("depth", [100, 100_000])
+@pytest.mark.parametrize("brackets", ["[]", ('{"en":', "}")])
+def test_deep_json_is_named_like_any_other(tmp_path, depth, brackets):
+    line = brackets[0] * depth + "1" + brackets[1] * depth
+    fails(one_file(tmp_path, "a.jsonl", line.encode()), "a.jsonl, line 1:")
+
+
+@pytest.mark.parametrize("packer", PACKERS)
+def test_a_byte_order_mark_is_no_text(tmp_path, packer):
+    def marked(name, content):
+        packed = PACKERS[packer](codecs.BOM_UTF8 + content)
+        return one_file(tmp_path, name + packer, packed)
+
+    for side in ("en", "de"):
+        marked(f"train.{side}", b"a\nb\n")
+    expected = [("a", "a"), ("b", "b")]
+    assert read(Corpus(str(tmp_path / "train"), "en", "de")) == expected
+    assert read(marked("a.tsv", b"a\ta\nb\tb\n")) == expected
+    records = text(json.dumps({"en": x, "de": x}) for x in "ab")
+    assert read(marked("a.jsonl", records)) == expected
+
+
+def test_only_the_first_byte_order_mark_of_a_file_goes(tmp_path):
+    mark = codecs.BOM_UTF8
+    corpus = one_file(tmp_path, "a.tsv", mark + b"a\tb\n" + mark + b"c\td\n")
+    assert read(corpus) == [("a", "b"), ("\ufeffc", "d")]
+    assert read(one_file(tmp_path, "b.tsv", mark + mark + b"a\tb\n")) == [
+        ("\ufeffa", "b")
+    ]
+
+
+@pytest.mark.parametrize("packer", [".gz", ".xz", ".zst"])
 def test_a_truncated_file_is_named_with_the_last_good_line(tmp_path, packer):
     packed = PACKERS[packer](LONG.encode())
     corpus = one_file(tmp_path, f"a.tsv{packer}", packed[: len(packed) // 2])
@@ -204,6 +238,25 @@ def test_a_truncated_file_is_named_with_the_last_good_line(tmp_path, packer):
     assert 0 < count < 20_000
     expected = f"{tmp_path / f'a.tsv{packer}'} cannot be read after line {count}: "
     assert str(caught.value).startswith(expected)
+
+
+@pytest.mark.parametrize("packer", [p for p in PACKERS if p])
+def test_a_packed_file_is_refused_wherever_it_is_cut(tmp_path, packer):
+    packed = PACKERS[packer](text(["a\tb"] * 50))
+    assert len(read(one_file(tmp_path, f"a.tsv{packer}", packed))) == 50
+    for end in range(1, len(packed)):
+        corpus = one_file(tmp_path, f"a.tsv{packer}", packed[:end])
+        fails(corpus, f"a.tsv{packer} cannot be read after line")
+
+
+@pytest.mark.parametrize("packer", [p for p in PACKERS if p])
+@pytest.mark.parametrize("size", [10, 1 << 18])
+def test_packed_files_may_stand_end_to_end(tmp_path, packer, size):
+    lines = [f"{i:x}\t" + "x" * size for i in range(4)]
+    packed = [PACKERS[packer](text(lines[:1])), PACKERS[packer](text(lines[1:]))]
+    corpus = one_file(tmp_path, f"a.tsv{packer}", b"".join(packed))
+    assert ["\t".join(pair) for pair in read(corpus)] == lines
+    fails(one_file(tmp_path, f"b.tsv{packer}", b"".join(packed)[:-1]), "b.tsv")
 
 
 @pytest.mark.parametrize("packer", [p for p in PACKERS if p])

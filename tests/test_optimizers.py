@@ -66,17 +66,42 @@ def test_inverse_sqrt_is_equation_3_of_the_paper(warmup, dim, step):
 @pytest.mark.parametrize("name", ["inverse_sqrt", "cosine", "constant"])
 def test_each_schedule_rises_linearly_to_its_peak_and_never_above_it(name):
     found = rates(name, steps=40)
-    np.testing.assert_allclose(np.diff(found[:10]), np.full(9, 0.03), rtol=1e-4)
+    np.testing.assert_allclose(found[:10], 0.03 * np.arange(1, 11), rtol=1e-4)
     assert found.max() == pytest.approx(0.3)
     assert (np.diff(found[10:]) <= 1e-7).all()
+    assert found.min() > 0
+
+
+@pytest.mark.parametrize("warmup", [1, 7, 30])
+@pytest.mark.parametrize("name", ["inverse_sqrt", "cosine", "constant"])
+def test_the_warmup_is_the_same_whatever_the_schedule_and_every_update_learns(
+    name, warmup
+):
+    found = rates(name, steps=30, warmup=warmup)
+    expected = rates("constant", steps=30, warmup=warmup)
+    np.testing.assert_allclose(found[:warmup], expected[:warmup], rtol=1e-5)
+    assert (found > 0).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 50), st.integers(0, 500))
+def test_the_cosine_is_symmetric_around_half_its_way_and_ends_at_zero(warmup, fall):
+    steps = warmup + fall
+    schedule = optimizers.cosine(0.3, warmup, steps)
+    rates = np.array(schedule(jnp.arange(warmup - 1, steps + 1)))
+    np.testing.assert_allclose(rates + rates[::-1], np.full(fall + 2, 0.3), atol=1e-6)
+    assert rates[-1] == pytest.approx(0, abs=1e-7)
+
+
+def test_a_cosine_that_could_not_fall_is_refused():
+    with pytest.raises(ValueError, match="warmup=11.*steps=10"):
+        optimizers.cosine(0.3, 11, 10)
 
 
 def test_after_the_warmup_each_schedule_goes_its_way():
     np.testing.assert_allclose(rates("constant", 40)[9:], np.full(31, 0.3), rtol=1e-6)
     assert rates("inverse_sqrt", 40)[39] == pytest.approx(0.3 / 2)
-    cosine = rates("cosine", 50)
-    assert cosine[30] == pytest.approx(0.3 / 2)  # half the way down
-    assert cosine[49] < 0.001
+    assert rates("cosine", 50)[49] < 0.001
 
 
 def test_gradients_longer_than_the_limit_are_shortened_to_it():

@@ -99,6 +99,13 @@ def test_a_nucleus_of_all_probability_changes_nothing(values):
     np.testing.assert_array_equal(sampling.nucleus(1.0)(array(values)), array(values))
 
 
+@pytest.mark.parametrize("size", [1_000, 32_000])
+@pytest.mark.parametrize("spread", [0.0, 1.0, 4.0])
+def test_it_changes_nothing_of_a_large_vocabulary_either(size, spread):
+    logits = array(spread * np.random.default_rng(0).normal(size=size))
+    np.testing.assert_array_equal(sampling.nucleus(1.0)(logits), logits)
+
+
 @property_test()
 @given(scores)
 def test_the_smallest_nucleus_is_the_likeliest_tokens(values):

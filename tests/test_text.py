@@ -57,7 +57,7 @@ def test_half_a_surrogate_pair_becomes_the_replacement_character():
 @settings(deadline=None)
 def test_splitting_loses_nothing_and_keeps_to_the_limit(string, limit):
     parts = text.split(string, limit, letters)
-    assert "".join(parts).replace(" ", "") == string.replace(" ", "")
+    assert "".join(parts) == string
     assert all(letters(part) <= limit for part in parts)
 
 
@@ -81,7 +81,7 @@ def test_words_that_fit_are_not_cut_and_parts_are_as_full_as_can_be(words, limit
 def test_cuts_stand_between_sentences_if_these_fit():
     string = "One two. Three? Four! यह। वह। End…"
     assert text.split(string, 7, letters) == [
-        "One two.", "Three?", "Four!", "यह। वह।", "End…",
+        "One two. ", "Three? ", "Four! ", "यह। वह। ", "End…",
     ]  # fmt: skip
 
 
@@ -95,9 +95,54 @@ def test_chinese_sentences_need_no_space_to_be_cut():
 
 def test_a_point_inside_a_number_ends_no_sentence():
     assert text.split("It is 3.5 now. Go on then.", 12, letters) == [
-        "It is 3.5 now.", "Go on then.",
+        "It is 3.5 now. ", "Go on then.",
     ]  # fmt: skip
 
 
 def test_a_character_above_the_limit_stays_whole():
     assert text.split("ab", 1, lambda part: 4 * len(part)) == ["a", "b"]
+
+
+@given(st.text(" "), st.integers(1, 5))
+@settings(deadline=None)
+def test_blanks_alone_are_cut_without_loss(string, limit):
+    assert "".join(text.split(string, limit, len)) == string
+    assert text.split(string, limit, letters) == [string]
+
+
+MIXED = st.text("ab .!?。！。नकन\u0939好吗もう、字", max_size=60).map(text.normalize)
+
+
+@given(MIXED, st.integers(1, 20))
+@settings(deadline=None, max_examples=300)
+def test_parts_that_stay_as_they_are_rejoin_to_the_text(string, limit):
+    parts = text.split(string, limit, letters)
+    assert text.rejoin(parts, [text.normalize(part) for part in parts]) == string
+
+
+ENGLISH = ["Good day. ", "How are you? ", "Fine."]
+CHINESE = ["你好。", "你好吗？", "很好。"]
+
+
+def stripped(parts):
+    return [part.strip() for part in parts]
+
+
+def test_sentences_are_rejoined_as_the_language_of_the_translation_is_written():
+    assert text.rejoin(ENGLISH, CHINESE) == "".join(CHINESE)
+    assert text.rejoin(CHINESE, stripped(ENGLISH)) == "".join(ENGLISH)
+    assert text.rejoin(CHINESE, CHINESE) == "".join(CHINESE)
+    assert text.rejoin(ENGLISH, ["गुड।", "ठीक?", "हाँ।"]) == "गुड। ठीक? हाँ।"
+
+
+def test_what_was_cut_within_a_word_is_rejoined_without_a_space():
+    parts = text.split("see abcdefghij now", 4, letters)
+    assert text.rejoin(parts, [part.strip().upper() for part in parts]) == (
+        "SEE ABCDEFGHIJ NOW"
+    )
+
+
+def test_a_part_without_translation_leaves_no_double_space():
+    assert text.rejoin(ENGLISH, ["Ja.", "", "Gut."]) == "Ja. Gut."
+    assert text.rejoin(ENGLISH, ["", "Ja.", ""]) == "Ja."
+    assert text.rejoin([], []) == ""

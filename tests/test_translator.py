@@ -1,5 +1,6 @@
 """A translation depends on its text alone, and there is one for every text."""
 
+from dataclasses import dataclass
 from functools import partial
 
 import jax
@@ -20,8 +21,9 @@ from transformer.errors import InputError
 from transformer.folder import Description
 from transformer.model import Transformer
 from transformer.strategies import Beam, Greedy, Sample
+from transformer.symbols import EOS
 from transformer.tokenizer import Tokenizers
-from transformer.translator import Translation, Translator, load
+from transformer.translator import EXTRA, RATIO, Translation, Translator, load
 
 LONGEST = 24
 """So that there are two source shapes: of 16 and of 32 positions."""
@@ -119,7 +121,7 @@ def test_long_text_is_the_translations_of_its_parts_joined(tiny, tokenizers):
     parts = text.split(text.normalize(VERY_LONG), LONGEST - 1, size)
     assert len(parts) > 6
     whole, pieces = one(tiny, VERY_LONG, strategy=BEST_THREE), best_three(tiny, parts)
-    assert whole.text == " ".join(piece.text for piece in pieces)
+    assert whole.text == text.rejoin(parts, [piece.text for piece in pieces])
     assert whole.tokens == sum((piece.tokens for piece in pieces), ())
     assert whole.log_probs == sum((piece.log_probs for piece in pieces), ())
     assert whole.score == pytest.approx(
@@ -127,7 +129,9 @@ def test_long_text_is_the_translations_of_its_parts_joined(tiny, tokenizers):
     )
     assert len(whole.alternatives) == 2
     last = whole.alternatives[-1]
-    assert last.text == " ".join(piece.alternatives[-1].text for piece in pieces)
+    assert last.text == text.rejoin(
+        parts, [piece.alternatives[-1].text for piece in pieces]
+    )
 
 
 @property_test(max_examples=30)
@@ -151,11 +155,36 @@ def test_alternatives_are_different_and_follow_best_first(tiny):
         assert list(row) == sorted(row, reverse=True)
 
 
-def test_log_probs_belong_to_the_tokens_and_eos(tiny):
+def test_each_token_has_its_log_prob_and_each_part_ends_with_eos(tiny):
+    for found in best_three(tiny, [*TEXTS, VERY_LONG]):
+        for one_of in (found, *found.alternatives):
+            assert len(one_of.log_probs) == len(one_of.tokens)
+            assert one_of.tokens[-1] == "</s>"
+            assert max(one_of.log_probs) <= 0
     for found in best_three(tiny, TEXTS):
-        assert len(found.log_probs) == len(found.tokens) + 1
-        penalty = ((5 + len(found.log_probs)) / 6) ** BEST_THREE.alpha
+        assert found.tokens.count("</s>") == 1
+        penalty = ((5 + len(found.tokens)) / 6) ** BEST_THREE.alpha
         assert found.score == pytest.approx(sum(found.log_probs) / penalty, rel=1e-4)
+
+
+@dataclass(frozen=True)
+class Endless:
+    """Greedy search with a model that never ends a sentence by itself."""
+
+    def __call__(self, step, cache, limits, keys, length):
+        def endless(tokens, position, cache):
+            logits, cache = step(tokens, position, cache)
+            return logits.at[:, EOS].add(-1e6), cache
+
+        return Greedy()(endless, cache, limits, keys, length)
+
+
+def test_a_translation_is_as_long_as_its_own_text_allows(tiny, tokenizers):
+    """Not as its neighbours in the batch or the shape they share would."""
+    found = tiny.translate([*TEXTS, LONGER], strategy=Endless())
+    sizes = [len(tokenizers.source.encode(line)) + 1 for line in [*TEXTS, LONGER]]
+    assert len(set(sizes)) > 3
+    assert [len(t.tokens) for t in found] == [RATIO * n + EXTRA for n in sizes]
 
 
 def test_a_beam_of_one_is_greedy(tiny):
@@ -173,6 +202,22 @@ def test_what_is_drawn_depends_on_seed_and_number_of_the_line_alone(tiny):
     assert draw(lines, seed=2) != found
     assert draw(lines[:2], seed=1, first_line=3) == found[3:5]
     assert draw(["bird!", "", "the dog", "a cat"], seed=1)[3] == found[3]
+
+
+def test_each_part_of_a_long_text_draws_for_itself(tiny):
+    whole = "a dog runs. " * 24
+    found = one(tiny, whole, strategy=Sample(), seed=1)
+    drawn = " ".join(found.tokens).split("</s>")[:-1]
+    assert len(drawn) > 3
+    assert len(set(drawn)) == len(drawn)
+    assert one(tiny, whole, strategy=Sample(), seed=1) == found
+    crowd = tiny.translate([whole, "bird!", whole], strategy=Sample(), seed=1)
+    assert crowd[0] == found != crowd[2]
+
+
+def test_text_of_blanks_only_is_one_empty_translation_however_long(tiny):
+    for blank in (" ", "\t\u3000", "\u2581 \x85"):
+        assert best_three(tiny, [blank * 200]) == [Translation("", 0.0, (), ())]
 
 
 def test_rooms_are_the_shapes_that_are_compiled_and_weights_are_none(

@@ -5,10 +5,16 @@ and a model folder keeps the one it was made with in `config.json`.
 """
 
 import dataclasses
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from math import inf
+from typing import Any, Literal, get_args, get_origin
 
 from transformer.errors import InputError
+
+SEEDS = 1 << 32
+"""Above, JAX without 64-bit types would silently take the remainder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +41,10 @@ class ModelConfig:
     def __post_init__(self) -> None:
         _positive(self, "vocab_size", "dim", "hidden_dim", "num_heads")
         _positive(self, "encoder_layers", "decoder_layers", "max_positions")
+        if self.source_vocab_size is not None:
+            _positive(self, "source_vocab_size")
         _share(self, "dropout")
+        _choices(self)
         if self.dim % (2 * self.num_heads):
             raise InputError(
                 f"model.dim={self.dim} must be a multiple of twice "
@@ -71,6 +80,7 @@ class DataConfig:
     def __post_init__(self) -> None:
         _positive(self, "max_length", "tokens", "accumulate")
         _positive(self, "tokenizer_sentences")
+        _choices(self)
         if self.tokens < self.max_length:
             raise InputError(
                 f"data.tokens={self.tokens} cannot hold one sentence of "
@@ -92,7 +102,7 @@ class OptimizerConfig:
     warmup: int
     """Updates of linear rise."""
     schedule: Literal["inverse_sqrt", "cosine", "constant"] = "inverse_sqrt"
-    """inverse_sqrt is the paper's; cosine falls to zero at `training.steps`."""
+    """inverse_sqrt is the paper's; cosine falls to zero after `training.steps`."""
     b1: float = 0.9
     b2: float = 0.98
     eps: float = 1e-9
@@ -104,6 +114,12 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         _positive(self, "peak", "warmup", "eps", "max_norm")
         _share(self, "b1", "b2")
+        _choices(self)
+        if not 0 <= self.weight_decay < inf:
+            raise InputError(
+                f"optimizer.weight_decay={self.weight_decay} must be 0 or above, and "
+                "finite."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,8 +147,13 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         _positive(self, "steps", "log_every", "eval_every", "eval_sentences", "average")
         _share(self, "label_smoothing")
+        _choices(self)
         if self.patience is not None:
             _positive(self, "patience")
+        if not 0 <= self.seed < SEEDS:
+            raise InputError(
+                f"training.seed={self.seed} must be from 0 to {SEEDS - 1}."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +165,16 @@ class Config:
     optimizer: OptimizerConfig
     training: TrainingConfig
 
+    def __post_init__(self) -> None:
+        warmup, steps = self.optimizer.warmup, self.training.steps
+        # The other schedules are the same function of the step however many follow.
+        if self.optimizer.schedule == "cosine" and warmup > steps:
+            raise InputError(
+                f"optimizer.warmup={warmup} is more than training.steps={steps}, so "
+                "that the cosine schedule would never begin to fall. Lower the one or "
+                "raise the other."
+            )
+
 
 def to_dict(cfg: Config) -> dict[str, Any]:
     """Plain values for JSON."""
@@ -151,18 +182,48 @@ def to_dict(cfg: Config) -> dict[str, Any]:
 
 
 def from_dict(values: dict[str, Any]) -> Config:
-    """The inverse of `to_dict`. Raises `InputError` if a setting is unknown."""
+    """The inverse of `to_dict`; a setting that is left out has its default.
+
+    Raises:
+        InputError: if a setting is unknown, missing, or cannot be.
+    """
+    kinds: dict[str, Any] = {
+        section.name: section.type for section in dataclasses.fields(Config)
+    }
+    _check_names("", values, Config)
+    for name, kind in kinds.items():
+        _check_names(f"{name}.", values.get(name, {}), kind)
     try:
-        return Config(
-            model=ModelConfig(**values["model"]),
-            data=DataConfig(**values["data"]),
-            optimizer=OptimizerConfig(**values["optimizer"]),
-            training=TrainingConfig(**values["training"]),
+        return Config(**{name: kinds[name](**values[name]) for name in values})
+    except TypeError as error:
+        raise _other_version(f"a setting has the wrong type: {error}") from error
+
+
+def _check_names(prefix: str, values: Any, kind: Any) -> None:
+    """Raises `InputError` unless `values` can be the fields of `kind`."""
+    if not isinstance(values, dict):
+        raise _other_version(f"{prefix.rstrip('.')!r} is {values!r}, not a section")
+    known = {one.name: one for one in dataclasses.fields(kind)}
+    for name in sorted(values.keys() - known.keys()):
+        raise _other_version(
+            f"{prefix + name!r} is unknown" + _near(name, known, prefix)
         )
-    except (KeyError, TypeError) as error:
-        raise InputError(
-            f"These settings are of another version of this program: {error}."
-        ) from error
+    for name in sorted(known.keys() - values.keys()):
+        one = known[name]
+        optional = one.default is not one.default_factory  # else both are MISSING
+        if not (prefix and optional):  # whole sections never are
+            raise _other_version(f"{prefix + name!r} is missing")
+
+
+def _near(name: str, known: Iterable[str], prefix: str) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {prefix + near[0]!r}?" if near else ""
+
+
+def _other_version(what: str) -> InputError:
+    return InputError(
+        f"These settings are of another version of this program, or damaged: {what}."
+    )
 
 
 def differences(old: Config, new: Config) -> list[str]:
@@ -178,13 +239,30 @@ def differences(old: Config, new: Config) -> list[str]:
     return lines
 
 
+def _flag(cfg: Any, name: str) -> str:
+    """A setting as the user writes it, and its value."""
+    section = type(cfg).__name__.removesuffix("Config").lower()
+    return f"{section}.{name}={getattr(cfg, name)}"
+
+
 def _positive(cfg: Any, *names: str) -> None:
     for name in names:
-        if getattr(cfg, name) <= 0:
-            raise InputError(f"{name}={getattr(cfg, name)} must be above zero.")
+        if not 0 < getattr(cfg, name) < inf:  # NaN is refused as well
+            raise InputError(f"{_flag(cfg, name)} must be above zero, and finite.")
 
 
 def _share(cfg: Any, *names: str) -> None:
     for name in names:
         if not 0 <= getattr(cfg, name) < 1:
-            raise InputError(f"{name}={getattr(cfg, name)} must be in [0, 1).")
+            raise InputError(f"{_flag(cfg, name)} must be in [0, 1).")
+
+
+def _choices(cfg: Any) -> None:
+    """Checks what the type of a setting enumerates."""
+    for setting in dataclasses.fields(cfg):
+        choices = get_args(setting.type)
+        literal = get_origin(setting.type) is Literal
+        if literal and getattr(cfg, setting.name) not in choices:
+            raise InputError(
+                f"{_flag(cfg, setting.name)} must be one of {', '.join(choices)}."
+            )

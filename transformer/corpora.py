@@ -9,6 +9,7 @@ Every file may end in .gz, .xz, .zst or .bz2 as well.
 """
 
 import bz2
+import codecs
 import functools
 import gzip
 import hashlib
@@ -16,10 +17,10 @@ import io
 import json
 import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import zip_longest
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import zstandard
 
@@ -30,9 +31,51 @@ from transformer.errors import InputError
 PHRASEBOOK = "phrasebook:"
 
 
+CHUNK = 1 << 14
+"""Compressed bytes read at once."""
+
+
+class _Zstandard(io.RawIOBase):
+    """A file of Zstandard frames; the library's own reader takes a cut for an end."""
+
+    def __init__(self, path: Path) -> None:
+        self._chunks = _unpacked(path)
+        self._ready = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        while not self._ready:
+            if (chunk := next(self._chunks, None)) is None:
+                return 0
+            self._ready = memoryview(chunk)
+        count = min(len(buffer), len(self._ready))
+        buffer[:count], self._ready = self._ready[:count], self._ready[count:]
+        return count
+
+    def close(self) -> None:
+        self._chunks.close()
+        super().close()
+
+
+def _unpacked(path: Path) -> Generator[bytes]:
+    """What the frames of a file hold, in pieces, some of them empty."""
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            while chunk:
+                if frame.eof:  # another frame follows
+                    frame = zstandard.ZstdDecompressor().decompressobj()
+                yield frame.decompress(chunk)
+                chunk = frame.unused_data
+    if not frame.eof:
+        raise EOFError("Compressed file ended before the end of its last frame")
+
+
 def _zstandard(path: Path, mode: str) -> io.BufferedReader:
-    """Zstandard's own reader has no lines."""
-    return io.BufferedReader(zstandard.open(path, mode))
+    assert mode == "rb"
+    return io.BufferedReader(_Zstandard(path))
 
 
 OPENERS = {
@@ -92,13 +135,18 @@ def fingerprint(corpus: Corpus) -> dict[str, str]:
 
 
 def lines(path: Path) -> Iterator[str]:
-    """Lines of a text file, split at newlines only, decompressed by its ending."""
+    """Lines of a text file, split at newlines only, decompressed by its ending.
+
+    The byte order mark that some programs put at the beginning is no text.
+    """
     opener = OPENERS.get(path.suffix, open)
     number = 0
     try:
         with opener(path, "rb") as file:
             for line in file:
                 number += 1
+                if number == 1:
+                    line = line.removeprefix(codecs.BOM_UTF8)
                 yield line.rstrip(b"\r\n").decode()
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
@@ -176,7 +224,7 @@ def _records(path: Path, corpus: Corpus) -> Iterator[Pair]:
     for number, line in enumerate(lines(path), start=1):
         try:
             yield parse(line, corpus)
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
+        except (ValueError, RecursionError) as error:  # the latter of JSON too deep
             raise InputError(
                 f"{path}, line {number}: {error} in {line[:80]!r}."
             ) from error
@@ -192,8 +240,17 @@ def _tab_separated(line: str, corpus: Corpus) -> Pair:
 
 def _json_record(line: str, corpus: Corpus) -> Pair:
     record = json.loads(line)
-    record = record.get("translation", record)
-    source, target = record[corpus.source], record[corpus.target]
-    if not (isinstance(source, str) and isinstance(target, str)):
-        raise TypeError("a sentence that is no string")
-    return source, target
+    if isinstance(record, dict):
+        record = record.get("translation", record)
+    if not isinstance(record, dict):
+        raise ValueError("no object with sentences")
+    return _sentence(record, corpus.source), _sentence(record, corpus.target)
+
+
+def _sentence(record: dict[str, Any], language: str) -> str:
+    if language not in record:
+        keys = ", ".join(map(repr, record)) or "none"
+        raise ValueError(f"no {language!r} among the keys ({keys})")
+    if not isinstance(record[language], str):
+        raise ValueError(f"{language!r} is no string")
+    return record[language]

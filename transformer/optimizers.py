@@ -19,8 +19,19 @@ def inverse_sqrt(peak: float, warmup: int) -> optax.Schedule:
 
 
 def cosine(peak: float, warmup: int, steps: int) -> optax.Schedule:
-    """Rises from 0 to `peak` at step `warmup`, then falls as a cosine to 0."""
-    return optax.warmup_cosine_decay_schedule(0.0, peak, warmup, max(steps, warmup + 1))
+    """Rises linearly to `peak` at step `warmup`, then falls as a cosine.
+
+    The first step after `steps` would have rate 0, so that all of them learn.
+    """
+    if warmup > steps:
+        raise ValueError(f"{warmup=} is more than {steps=}: nothing is left to fall.")
+
+    def rate(step):
+        fallen = jnp.maximum(step + 1 - warmup, 0) / (steps + 1 - warmup)
+        fall = (1 + jnp.cos(jnp.pi * jnp.minimum(fallen, 1))) / 2
+        return peak * jnp.minimum((step + 1) / warmup, 1.0) * fall
+
+    return rate
 
 
 def constant(peak: float, warmup: int) -> optax.Schedule:

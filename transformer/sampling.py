@@ -46,6 +46,8 @@ def top_k(k: int) -> Filter:
 
 def nucleus(p: float) -> Filter:
     """Only the fewest tokens of joint probability p (Holtzman et al. 2020)."""
+    if p >= 1:  # sums of many tokens reach 1 by rounding before the last of them
+        return lambda logits: logits
 
     def keep(logits: Float[Array, " V"]) -> Float[Array, " V"]:
         falling = jnp.sort(logits, descending=True)

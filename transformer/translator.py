@@ -33,8 +33,9 @@ class Translation(NamedTuple):
     score: float
     """Log-probability, divided as the search says; the mean over parts of long text."""
     tokens: tuple[str, ...]
+    """As the model wrote them: each part of a text ends with EOS, `</s>`."""
     log_probs: tuple[float, ...]
-    """Of each token, and of the EOS behind the last."""
+    """Of each of the tokens."""
     alternatives: tuple["Translation", ...] = ()
     """The next best ones, if several were asked for."""
 
@@ -44,6 +45,10 @@ class Part(NamedTuple):
 
     line: int
     """Which text it belongs to."""
+    number: int
+    """Which part of the text it is."""
+    text: str
+    """Blanks before the next part included."""
     ids: list[int]
     """With EOS."""
 
@@ -90,8 +95,8 @@ class Translator:
         Args:
             beam: hypotheses of the beam search.
             strategy: any other way to search, e.g. `Sample(top_k=10)`.
-            seed: with the number of the line, counted from `first_line`, decides what
-                is drawn where the strategy draws.
+            seed: with the number of the line, counted from `first_line`, and of the
+                part of it, decides what is drawn where the strategy draws.
         """
         strategy = strategy or Beam(width=beam)
         parts = [p for line, t in enumerate(texts) for p in self._parts(line, t)]
@@ -104,10 +109,13 @@ class Translator:
         found: dict[int, list[Translation]] = {}
         for chunk, hypotheses in started:
             found |= zip(chunk, self._read(hypotheses), strict=False)
-        by_line: list[list[list[Translation]]] = [[] for _ in texts]
+        by_line: list[list[int]] = [[] for _ in texts]
         for number, part in enumerate(parts):
-            by_line[part.line].append(found[number])
-        return [_joined(ranked) for ranked in by_line]
+            by_line[part.line].append(number)
+        return [
+            _joined([parts[i].text for i in numbers], [found[i] for i in numbers])
+            for numbers in by_line
+        ]
 
     def rooms(self, texts: Iterable[str]) -> set[int]:
         """The source shapes that translating `texts` needs, each compiled once."""
@@ -116,9 +124,10 @@ class Translator:
     def _parts(self, line: int, raw: str) -> Iterator[Part]:
         encode = self.tokenizers.source.encode
         limit = self._longest - 1  # and EOS
-        for part in text.split(text.normalize(raw), limit, lambda t: len(encode(t))):
+        parts = text.split(text.normalize(raw), limit, lambda t: len(encode(t)))
+        for number, part in enumerate(parts):
             if ids := encode(part):
-                yield Part(line, [*ids, EOS])
+                yield Part(line, number, part, [*ids, EOS])
 
     def _start(
         self, parts: list[Part], strategy: Strategy, key: Key[Array, ""], first: int
@@ -127,14 +136,14 @@ class Translator:
         width = _room(parts[-1])
         source = np.full((self._rows, width), PAD, np.int32)
         limits = np.ones(self._rows, np.int32)
-        lines = np.zeros(self._rows, np.int32)
+        places = np.zeros((self._rows, 2), np.int32)
         for row, part in enumerate(parts):
             source[row, : len(part.ids)] = part.ids
             limits[row] = RATIO * len(part.ids) + EXTRA
-            lines[row] = first + part.line
+            places[row] = first + part.line, part.number
         length = RATIO * width + EXTRA
         return self._search(
-            self._params, source, limits, key, lines, strategy=strategy, length=length
+            self._params, source, limits, key, places, strategy=strategy, length=length
         )
 
     def _read(self, hypotheses: Hypotheses) -> Iterator[list[Translation]]:
@@ -145,9 +154,9 @@ class Translator:
     def _translation(
         self, tokens: np.ndarray, score: np.floating, log_probs: np.ndarray
     ) -> Translation:
-        ids = tokens[(tokens != PAD) & (tokens != EOS)].tolist()
+        ids = tokens[tokens != PAD].tolist()
         target = self.tokenizers.target
-        gains = log_probs[tokens != PAD].tolist()
+        gains = log_probs[: len(ids)].tolist()
         pieces = tuple(target.piece(id) for id in ids)
         return Translation(target.decode(ids), float(score), pieces, tuple(gains))
 
@@ -172,7 +181,7 @@ def _search(
     source: Int[Array, "B S"],
     limits: Int[Array, " B"],
     key: Key[Array, ""],
-    lines: Int[Array, " B"],
+    places: Int[Array, "B 2"],
     *,
     strategy: Strategy,
     length: int,
@@ -184,7 +193,8 @@ def _search(
             params, tokens, position, cache, memory, method="decode_step"
         )
 
-    keys = jax.vmap(partial(jax.random.fold_in, key))(lines)
+    of_line = jax.vmap(partial(jax.random.fold_in, key))(places[:, 0])
+    keys = jax.vmap(jax.random.fold_in)(of_line, places[:, 1])
     cache = model.empty_cache(source.shape[0], length)
     return strategy(step, cache, limits, keys, length)
 
@@ -201,17 +211,17 @@ def _chunks(order: list[int], parts: list[Part], rows: int) -> Iterator[list[int
         yield from (numbers[i : i + rows] for i in range(0, len(numbers), rows))
 
 
-def _joined(parts: list[list[Translation]]) -> Translation:
-    """The translation of a text from those of its parts."""
+def _joined(parts: list[str], found: list[list[Translation]]) -> Translation:
+    """The translation of a text from those of its parts, each best first."""
     if not parts:
         return Translation("", 0.0, (), ())
     ranked = [
         Translation(
-            text=" ".join(part.text for part in same_rank),
+            text=text.rejoin(parts, [part.text for part in same_rank]),
             score=sum(part.score for part in same_rank) / len(same_rank),
             tokens=sum((part.tokens for part in same_rank), ()),
             log_probs=sum((part.log_probs for part in same_rank), ()),
         )
-        for same_rank in zip(*parts, strict=True)
+        for same_rank in zip(*found, strict=True)
     ]
     return ranked[0]._replace(alternatives=tuple(ranked[1:]))
