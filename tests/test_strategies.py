@@ -107,7 +107,7 @@ def test_a_beam_passes_all_its_settings_on():
 
 
 @pytest.mark.parametrize(
-    "narrow", [Sample(top_k=1), Sample(top_p=1e-6), Sample(temperature=1e-4)]
+    "narrow", [Sample(top_k=1), Sample(top_p=1e-6), Sample(temperature=1e-3)]
 )
 def test_each_filter_can_narrow_sampling_down_to_greedy(narrow):
     assert_equal(translations(narrow), translations(Greedy()))
