@@ -2,6 +2,7 @@
 
 import logging
 import operator
+import time
 from collections.abc import Callable, Iterable
 from functools import partial, reduce
 from math import inf
@@ -173,12 +174,14 @@ class Run:
             self._cfg.training.label_smoothing,
         )
         jitted = jax.jit(step, donate_argnums=0)
-        programs = {}
+        programs, start = {}, time.perf_counter()
         for shape in shapes:
             example = batches.example(shape, self._cfg.data.accumulate)
             programs[example.labels.shape] = jitted.lower(
                 self._state, example
             ).compile()
+        seconds = time.perf_counter() - start
+        self._console.print(f"Compiled the training programs in {seconds:.1f} s.")
 
         def update(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
             try:
