@@ -24,7 +24,5 @@ def test_a_measurement_reports_rates_memory_and_compilation(small):
 
 def test_longer_sentences_cost_more_operations_a_token(small):
     lengths = batches.lengths(small.store)
-    once, twice = (
-        flops.per_target_token(small.cfg.model, n * lengths) for n in (1, 2)
-    )
+    once, twice = (flops.per_target_token(small.cfg.model, n * lengths) for n in (1, 2))
     assert once < twice < 2 * once

@@ -78,12 +78,12 @@ def test_fused_is_plain_with_its_gradients_for_any_number_of_tokens(
 def small_chunks(monkeypatch):
     """Programs traced while a chunk takes 256 tokens, and none after."""
     monkeypatch.setattr(losses, "SCORES", 256 * V)
+    jax.clear_caches()
     yield 256
-    FUSED.clear_cache()
+    jax.clear_caches()
 
 
 def test_fused_is_plain_over_several_chunks(small_chunks):
-    FUSED.clear_cache()
     args = *inputs(2 * small_chunks + 5), 0.1
     alone = jax.jit(losses.projected_loss, static_argnums=3)(*args)
     loss, gradients = FUSED(*args)

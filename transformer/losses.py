@@ -44,7 +44,8 @@ def projected_loss(
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _fused(smoothing, states, table, targets):
     def add(total, chunk):
-        loss, _ = _chunk_loss(smoothing, *chunk, table)
+        x, labels = chunk
+        loss, _ = _chunk_loss(smoothing, x, labels, table)
         return total + loss, None
 
     return jax.lax.scan(add, jnp.zeros(()), _chunks(states, targets, len(table)))[0]
