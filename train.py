@@ -10,17 +10,18 @@ changed. A folder that exists is continued exactly where it stopped.
 import difflib
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 from rich.console import Console
 
-from transformer import experiments, scripts
+from transformer import experiments, processes, scripts
 from transformer.config import Config
 from transformer.errors import InputError
 from transformer.fit import fit
+from transformer.processes import Processes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,12 @@ class Command:
     """The model folder to make or to continue."""
     init_from: Path | None = None
     """A model folder to fine-tune: its network, tokenizer and weights."""
+    mesh: str = "auto"
+    """Devices along each axis, e.g. data=4,fsdp=2,tensor=1; auto is data parallelism
+    over all of them. A run may continue on another mesh."""
+    several: Annotated[Processes, tyro.conf.arg(name="")] = field(
+        default_factory=Processes
+    )
 
 
 def parse(arguments: Sequence[str]) -> Command:
@@ -54,7 +61,9 @@ def parse(arguments: Sequence[str]) -> Command:
 
 def main(console: Console) -> None:
     command = parse(sys.argv[1:])
-    fit(command.config, command.out, command.init_from, console)
+    processes.connect(command.several)
+    console.quiet = not processes.first()
+    fit(command.config, command.out, command.init_from, console, command.mesh)
     console.print(f'\nTry it:  python translate.py {command.out} "how are you"')
 
 

@@ -15,8 +15,10 @@ from transformer import (
     dataset,
     experiments,
     folder,
+    parallel,
     tokenizer,
     training,
+    update,
     weights,
 )
 from transformer.config import DataConfig, OptimizerConfig, TrainingConfig
@@ -86,7 +88,7 @@ def everything(path, cfg):
     states = checkpoints.Checkpoints(path / "checkpoints", pytest.fail)
     number = states.newest()
     params = load(path)._params
-    run = training.Run(cfg, path, prepared(cfg, path), QUIET)
+    run = training.Run(cfg, path, prepared(cfg, path), QUIET, parallel.make())
     leaves = jax.tree.leaves((run._state._replace(key=()), params))
     return number, [np.asarray(leaf) for leaf in leaves]
 
@@ -205,7 +207,9 @@ def test_patience_stops_the_run(cfg, tmp_path):
 
 
 def test_the_average_is_of_the_last_checkpoints(cfg, uninterrupted):
-    run = training.Run(cfg, uninterrupted, prepared(cfg, uninterrupted), QUIET)
+    run = training.Run(
+        cfg, uninterrupted, prepared(cfg, uninterrupted), QUIET, parallel.make()
+    )
     like = {weights.NAME: run._state.params}
     one, other = (
         run._checkpoints.load(number, like)[0][weights.NAME] for number in (3, 6)
@@ -279,7 +283,7 @@ def test_updates_that_are_not_finite_are_skipped_and_end_the_run(cfg, tmp_path):
 
 def test_a_batch_that_does_not_fit_says_what_to_change(cfg):
     exhausted = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
-    message = str(training._too_large(exhausted, cfg.data))
+    message = str(update.too_large(exhausted, cfg.data))
     assert "data.tokens=128" in message and "data.accumulate" in message
     other = jax.errors.JaxRuntimeError("INTERNAL: bug")
-    assert training._too_large(other, cfg.data) is other
+    assert update.too_large(other, cfg.data) is other

@@ -6,7 +6,7 @@ batch number i is a pure function of (seed, i), planned in NumPy; Grain fetches 
 and remembers i, and a checkpoint keeps what Grain remembers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -28,6 +28,9 @@ LANE = 4096
 
 NOBODY = -1
 """Stands for an empty row, in the last batch of a shape."""
+
+Held = Callable[[int], Sequence[int]]
+"""Of so many rows of a batch, the numbers of those wanted; further ones are empty."""
 
 
 class Packed(NamedTuple):
@@ -155,13 +158,19 @@ class Plan:
         """The share of positions, on both sides, that hold no token."""
         self._epoch = lru_cache(maxsize=2)(self._shuffle)
 
-    def batch(self, number: int) -> tuple[Shape, list[list[np.ndarray]]]:
+    def batch(
+        self, number: int, held: Held = range
+    ) -> tuple[Shape, list[list[np.ndarray]]]:
         """The shape of batch `number`, counted over epochs, and its pairs by row."""
         epoch, index = divmod(number, self.per_epoch)
-        kind, rows = self._epoch(epoch)[index]
-        nobody = np.zeros(0, int)
-        pairs = [[self._rows[kind][r] if r >= 0 else nobody for r in p] for p in rows]
-        return self.shapes[kind], pairs
+        kind, parts = self._epoch(epoch)[index]
+        shape = self.shapes[kind]
+        wanted = held(shape.rows)
+        return shape, [[self._pairs(kind, part, r) for r in wanted] for part in parts]
+
+    def _pairs(self, kind: int, part: Int[np.ndarray, " B"], row: int) -> np.ndarray:
+        filled = row < len(part) and part[row] != NOBODY
+        return self._rows[kind][part[row]] if filled else np.zeros(0, int)
 
     def _shuffle(self, epoch: int) -> list[tuple[int, Int[np.ndarray, "A B"]]]:
         random = np.random.default_rng([self._seed, epoch])
@@ -195,11 +204,11 @@ def assemble(store: Store, shape: Shape, parts: list[list[np.ndarray]]) -> Batch
     return Batch(source, target._replace(tokens=inputs), target.tokens)
 
 
-def example(shape: Shape, accumulate: int) -> Batch:
+def example(shape: Shape, accumulate: int, held: Held = range) -> Batch:
     """A batch of that shape without a sentence."""
 
     def empty(length: int) -> np.ndarray:
-        return np.zeros((accumulate, shape.rows, length), np.int32)
+        return np.zeros((accumulate, len(held(shape.rows)), length), np.int32)
 
     source, target = empty(shape.source), empty(shape.target)
     return Batch(Packed(*[source] * 3), Packed(*[target] * 3), target)
@@ -229,26 +238,29 @@ def _lay(side: Side, parts: list[list[np.ndarray]], length: int) -> Packed:
 class _Source:
     """Batches by number, as Grain wants them."""
 
-    def __init__(self, store: Store, plan: Plan, count: int) -> None:
+    def __init__(self, store: Store, plan: Plan, count: int, held: Held) -> None:
         self._store, self._plan, self._count = store, plan, count
+        self._held = held
 
     def __len__(self) -> int:
         return self._count
 
     def __getitem__(self, index: int) -> Batch:
-        return assemble(self._store, *self._plan.batch(index))
+        return assemble(self._store, *self._plan.batch(index, self._held))
 
 
-def stream(store: Store, plan: Plan, count: int) -> grain.DatasetIterator:
-    """The first `count` batches, fetched ahead by two threads.
+def stream(
+    store: Store, plan: Plan, count: int, held: Held = range
+) -> grain.DatasetIterator:
+    """The first `count` batches, fetched ahead by two threads; the rows `held` here.
 
     Its `get_state` and `set_state` are what a checkpoint keeps of the data's position.
     """
-    dataset = grain.MapDataset.source(_Source(store, plan, count))
+    dataset = grain.MapDataset.source(_Source(store, plan, count, held))
     return iter(dataset.to_iter_dataset(grain.ReadOptions(2, 16)))
 
 
-def once(store: Store, plan: Plan) -> Iterator[Batch]:
-    """Every pair once, for evaluation."""
+def once(store: Store, plan: Plan, held: Held = range) -> Iterator[Batch]:
+    """Every pair once, for evaluation; of each batch the rows `held` here."""
     for number in range(plan.per_epoch):
-        yield assemble(store, *plan.batch(number))
+        yield assemble(store, *plan.batch(number, held))

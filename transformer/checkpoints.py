@@ -16,6 +16,7 @@ from typing import Any
 import jax
 from orbax.checkpoint import v1 as ocp
 
+from transformer import processes
 from transformer.errors import InputError
 
 SEAL = "seal.json"
@@ -55,6 +56,9 @@ class Checkpoints:
 
     def regular(self) -> list[int]:
         """The newest `keep` that divide by `every`, ascending."""
+        return processes.agreed(self._regular())
+
+    def _regular(self) -> list[int]:
         return [n for n in self.numbers() if n % self._every == 0][-self._keep :]
 
     def save(self, number: int, items: Items, notes: dict[str, Any]) -> None:
@@ -65,16 +69,19 @@ class Checkpoints:
         """
         self.wait()
         path = self._folder / str(number)
-        _clear(path)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        if processes.first():
+            _clear(path)
+            self._folder.mkdir(parents=True, exist_ok=True)
+        processes.meet()
         response = ocp.save_checkpointables_async(
             str(path), items, custom_metadata=notes
         )
 
         def finish() -> None:
             response.result()
-            _seal(path)
-            self._prune()
+            if processes.first():
+                _seal(path)
+                self._prune()
 
         self._saving = self._worker.submit(finish)
 
@@ -89,6 +96,7 @@ class Checkpoints:
         saving, self._saving = self._saving, None
         try:
             saving.result()
+            processes.meet()
         except (OSError, ValueError) as error:  # a ValueError is TensorStore's
             raise InputError(
                 f"A checkpoint in {self._folder} could not be written: {error}. Those "
@@ -103,6 +111,9 @@ class Checkpoints:
 
     def newest(self) -> int | None:
         """The newest intact checkpoint; warns of every damaged one passed over."""
+        return processes.agreed(self._newest() if processes.first() else None)
+
+    def _newest(self) -> int | None:
         for number in reversed(self.numbers()):
             path = self._folder / str(number)
             if _intact(path):
@@ -112,14 +123,14 @@ class Checkpoints:
 
     def _prune(self) -> None:
         """Removes what is not to be kept, and what an interrupted save left behind."""
-        kept = {str(number) for number in self.numbers()[-1:] + self.regular()}
+        kept = {str(number) for number in self.numbers()[-1:] + self._regular()}
         for path in self._folder.iterdir():
             if path.name not in kept:
                 _clear(path)
 
 
 def _abstract(leaf: jax.Array | jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
-    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     sharding = leaf.sharding or here
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
 

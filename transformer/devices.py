@@ -5,6 +5,7 @@ import platform
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from jax.typing import DTypeLike
 
 from transformer.store import cache
@@ -26,10 +27,11 @@ def decoding_rows() -> int:
     return 16 if on_cpu() else 128
 
 
-def description() -> str:
-    """E.g. "2 × NVIDIA H200", for people."""
-    devices = jax.devices()
-    return f"{len(devices)} × {devices[0].device_kind} ({devices[0].platform})"
+def description(mesh: Mesh) -> str:
+    """E.g. "8 × NVIDIA H200 (cuda), fsdp 4, tensor 2", for people."""
+    one = mesh.devices.flat[0]
+    axes = [f", {name} {size}" for name, size in mesh.shape.items() if size > 1]
+    return f"{mesh.size} × {one.device_kind} ({one.platform}){''.join(axes)}"
 
 
 def keep_freed_memory() -> None:

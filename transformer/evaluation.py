@@ -4,14 +4,17 @@ from functools import partial
 from typing import NamedTuple
 
 import jax
+from jax.sharding import Mesh
+from jaxtyping import Array
 
-from transformer import batches, metrics, store
+from transformer import batches, metrics, parallel, store
 from transformer.axes import Params
+from transformer.batches import Batch
 from transformer.cleaning import Pair
 from transformer.config import Config
 from transformer.metrics import Score
 from transformer.model import Transformer
-from transformer.step import loss_sum
+from transformer.step import Objective, loss_sum
 from transformer.strategies import Greedy, Strategy
 from transformer.tokenizer import Tokenizers
 from transformer.translator import Translator
@@ -52,6 +55,7 @@ class Evaluator:
     Args:
         pairs: normalised; the loss leaves out pairs longer than `data.max_length`.
         translated: how many of them are translated.
+        mesh: the devices that share the work.
     """
 
     def __init__(
@@ -61,16 +65,21 @@ class Evaluator:
         tokenizers: Tokenizers,
         pairs: list[Pair],
         translated: int,
+        mesh: Mesh,
     ) -> None:
+        self._mesh = mesh
         self._pairs = pairs[:translated]
         self._store = store.collect(map(tokenizers.encode, pairs))
         lengths = batches.lengths(self._store)
         fitting = lengths.max(axis=1) <= cfg.data.max_length
         shapes = batches.shapes(lengths[fitting], cfg.data.tokens)
         self._plan = batches.Plan(lengths, fitting, shapes, accumulate=1, seed=0)
-        self._loss = jax.jit(partial(loss_sum, model, cfg.training.label_smoothing))
+        objective = Objective(model, cfg.training.label_smoothing, mesh)
+        whole = parallel.whole(mesh)
+        self._loss = jax.jit(partial(_loss, objective), out_shardings=whole)
+        self._gather = jax.jit(lambda params: params, out_shardings=whole)
         self._translator = Translator(
-            model, {}, tokenizers, longest=cfg.data.max_length
+            model, {}, tokenizers, longest=cfg.data.max_length, mesh=mesh
         )
 
     @property
@@ -82,7 +91,7 @@ class Evaluator:
     def __call__(self, params: Params, strategy: Strategy | None = None) -> Evaluation:
         """Loss on all pairs; translations of the first ones, greedy by default."""
         sources, references = zip(*self._pairs, strict=True)
-        translator = self._translator.with_params(params)
+        translator = self._translator.with_params(self._gather(params))
         found = translator.translate(sources, strategy=strategy or Greedy())
         texts = [translation.text for translation in found]
         rows = zip(sources, texts, references, strict=True)
@@ -96,11 +105,17 @@ class Evaluator:
     def loss(self, params: Params) -> float:
         """Mean over the tokens of all pairs that are not too long."""
         total, tokens = 0.0, 0
-        for batch in batches.once(self._store, self._plan):
-            part = jax.tree.map(lambda x: x[0], batch)  # one part: nothing accumulates
-            loss, count = jax.device_get(self._loss(params, part))
+        held = partial(parallel.held, self._mesh)
+        for batch in batches.once(self._store, self._plan, held):
+            there = parallel.place(self._mesh, batch, before=1)
+            loss, count = jax.device_get(self._loss(params, there))
             total, tokens = total + float(loss), tokens + int(count)
         return total / max(tokens, 1)
+
+
+def _loss(objective: Objective, params: Params, batch: Batch) -> tuple[Array, Array]:
+    part = jax.tree.map(lambda x: x[0], batch)  # one part: nothing accumulates
+    return loss_sum(objective, parallel.gather(objective.mesh, params), part)
 
 
 def _spread(rows: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:

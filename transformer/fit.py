@@ -5,7 +5,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from transformer import config, dataset, folder, tokenizer, weights
+from transformer import (
+    config,
+    dataset,
+    folder,
+    parallel,
+    processes,
+    tokenizer,
+    weights,
+)
 from transformer.cleaning import Pair
 from transformer.config import Config
 from transformer.dataset import Dataset
@@ -17,11 +25,20 @@ from transformer.strategies import Beam
 from transformer.training import Run, build
 
 
-def fit(cfg: Config, path: Path, init_from: Path | None, console: Console) -> None:
+def fit(
+    cfg: Config,
+    path: Path,
+    init_from: Path | None,
+    console: Console,
+    mesh: str = "auto",
+) -> None:
     """Trains into the model folder `path`, or continues there, and scores the result.
+
+    With several processes, all of them call this, and see the same `path`.
 
     Args:
         init_from: a model folder whose network, tokenizers and weights to start from.
+        mesh: the devices to use, as in `parallel.make`; others than before will do.
 
     Raises:
         InputError: for files and settings that cannot work; nothing is written then.
@@ -29,18 +46,26 @@ def fit(cfg: Config, path: Path, init_from: Path | None, console: Console) -> No
     """
     if init_from is not None:
         cfg = _inherit(cfg, folder.describe(init_from))
-    _check_settings(cfg, path)
+    there = parallel.make(mesh)
+    parallel.check(there, cfg.model)
     test = _test_pairs(cfg)
+    data = processes.in_turn(lambda: _prepare(cfg, path, init_from))
+    console.print(data.report.render())
+    model = build(cfg, data.tokenizers)
+    init = weights.load(init_from, model, there) if init_from else None
+    params = Run(cfg, path, data, console, there, init).train()
+    if test:
+        evaluate = Evaluator(cfg, model, data.tokenizers, test, len(test), there)
+        _print(console, evaluate(params, Beam()))
+
+
+def _prepare(cfg: Config, path: Path, init_from: Path | None) -> Dataset:
+    """Reads the data, and makes the model folder if there is none."""
+    _check_settings(cfg, path)
     known = next((p for p in (path, init_from) if p and folder.exists(p)), None)
     data = dataset.prepare(cfg, tokenizer.load_both(known) if known else None)
-    console.print(data.report.render())
     _describe(cfg, path, data)
-    model = build(cfg, data.tokenizers)
-    init = weights.load(init_from, model) if init_from else None
-    params = Run(cfg, path, data, console, init).train()
-    if test:
-        evaluate = Evaluator(cfg, model, data.tokenizers, test, translated=len(test))
-        _print(console, evaluate(params, Beam()))
+    return data
 
 
 def _inherit(cfg: Config, parent: Description) -> Config:

@@ -111,6 +111,19 @@ class Journal:
             self._board.add_scalar(f"{kind}/{name}".replace(" ", "_"), value, number)
 
 
+class Silence:
+    """The journal of a process that leaves reporting to another."""
+
+    def __enter__(self) -> "Silence":
+        return self
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    def step(self, number: int, values: dict[str, float]) -> None: ...
+
+    def evaluation(self, number: int, kind: str, result: Evaluation) -> None: ...
+
+
 def show_samples(console: Console, result: Evaluation) -> None:
     """Source, translation and reference of the sentences shown."""
     for sample in result.samples:

@@ -3,14 +3,16 @@
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable
 
 from rich.console import Console
 from rich.logging import RichHandler
 
-from transformer import devices
+from transformer import devices, processes
 from transformer.errors import InputError
 
+FAULT = 1
 BAD_INPUT = 2
 INTERRUPTED = 130
 
@@ -34,12 +36,22 @@ def run(main: Main) -> int:
         main(console)
         sys.stdout.flush()  # here, where a broken pipe is expected
     except InputError as error:
+        console.quiet = False  # of several processes, each says what it met
         console.print("Error:", style="bold red", end=" ")
         console.print(str(error), markup=False, highlight=False, soft_wrap=True)
         return BAD_INPUT
+    except processes.Lost as error:
+        console.quiet = False
+        console.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        processes.leave(FAULT)
     except KeyboardInterrupt as interrupt:
         console.print(str(interrupt) or "Interrupted.", markup=False)
         return INTERRUPTED
     except BrokenPipeError:  # whoever read our output has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception:
+        if not processes.several():
+            raise
+        traceback.print_exc()
+        processes.leave(FAULT)
     return 0

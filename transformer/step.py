@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Key
 
-from transformer import losses, masks
+from transformer import losses, masks, parallel
 from transformer.axes import Params
 from transformer.batches import Batch
 from transformer.layers import Layout
@@ -16,6 +17,14 @@ from transformer.model import Transformer
 from transformer.symbols import PAD
 
 Metrics = dict[str, Array]
+
+
+class Objective(NamedTuple):
+    """What is to be minimised, and on which devices."""
+
+    model: Transformer
+    smoothing: float
+    mesh: Mesh
 
 
 class TrainState(NamedTuple):
@@ -43,8 +52,7 @@ def initial_state(
 
 
 def loss_sum(
-    model: Transformer,
-    smoothing: float,
+    objective: Objective,
     params: Params,
     part: Batch,
     key: Key[Array, ""] | None = None,
@@ -53,6 +61,7 @@ def loss_sum(
 
     With a `key` as in training, with dropout; without as in evaluation.
     """
+    model, smoothing, mesh = objective
     source, target, labels = part
     rngs = {} if key is None else {"dropout": key}
     apply: Any = partial(model.apply, params, train=key is not None, rngs=rngs)
@@ -63,24 +72,29 @@ def loss_sum(
     itself = masks.segments(target.segments, target.segments)
     layout = Layout(target.positions, itself & masks.causal(labels.shape[1]))
     states = apply(target.tokens, memory, layout, method="states")
-    flat = states.reshape(-1, states.shape[-1])  # the loss knows tokens, not sentences
     table = params["params"]["embedding"]["table"]
-    loss = losses.projected_loss(flat, table, labels.reshape(-1), smoothing)
+
+    def of_group(states: Float[Array, "n D"], labels: Int[Array, " n"]) -> Array:
+        return losses.projected_loss(states, table, labels, smoothing)
+
+    # The loss knows tokens, not sentences; each device adds up those it holds.
+    groups = parallel.groups(mesh)
+    grouped = states.reshape(groups, -1, states.shape[-1])
+    loss = jax.vmap(of_group)(grouped, labels.reshape(groups, -1)).sum()
     return loss, (labels != PAD).sum()
 
 
 def gradients(
-    model: Transformer, smoothing: float, state: TrainState, batch: Batch
+    objective: Objective, state: TrainState, batch: Batch
 ) -> tuple[Params, Float[Array, ""], Int[Array, ""]]:
     """Of the mean loss over all parts of a batch; also that loss, and its tokens."""
-    gradient = jax.value_and_grad(partial(loss_sum, model, smoothing), has_aux=True)
+    gradient = jax.value_and_grad(partial(loss_sum, objective), has_aux=True)
+    params = parallel.gather(objective.mesh, state.params)
     key = jax.random.fold_in(state.key, state.step)
 
     def add(total, numbered_part):
         number, part = numbered_part
-        (loss, tokens), grads = gradient(
-            state.params, part, jax.random.fold_in(key, number)
-        )
+        (loss, tokens), grads = gradient(params, part, jax.random.fold_in(key, number))
         return jax.tree.map(jnp.add, total, (grads, loss, tokens)), None
 
     zeros = jax.tree.map(jnp.zeros_like, state.params)
@@ -92,14 +106,13 @@ def gradients(
 
 
 def train_step(
-    model: Transformer,
+    objective: Objective,
     optimizer: optax.GradientTransformation,
-    smoothing: float,
     state: TrainState,
     batch: Batch,
 ) -> tuple[TrainState, Metrics]:
     """One update, left out if the loss or a gradient is not finite."""
-    grads, loss, tokens = gradients(model, smoothing, state, batch)
+    grads, loss, tokens = gradients(objective, state, batch)
     norm = optax.tree.norm(grads)
     finite = jnp.isfinite(loss) & jnp.isfinite(norm)
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)

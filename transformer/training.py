@@ -2,8 +2,7 @@
 
 import logging
 import operator
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial, reduce
 from math import inf
 from pathlib import Path
@@ -12,31 +11,37 @@ from typing import NamedTuple, NoReturn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from rich.console import Console
 
-from transformer import batches, devices, folder, optimizers, weights
+from transformer import (
+    batches,
+    devices,
+    folder,
+    optimizers,
+    parallel,
+    processes,
+    weights,
+)
 from transformer.axes import Params
-from transformer.batches import Batch, Plan
+from transformer.batches import Plan
 from transformer.checkpoints import Checkpoints, Items
-from transformer.config import Config, DataConfig
+from transformer.config import Config
 from transformer.dataset import Dataset
 from transformer.errors import InputError
 from transformer.evaluation import Evaluator
 from transformer.interrupts import Interrupts
-from transformer.journal import Journal
+from transformer.journal import Journal, Silence
 from transformer.model import Transformer
-from transformer.step import Metrics, TrainState, initial_state, train_step
+from transformer.step import Metrics, Objective, TrainState, initial_state
 from transformer.tokenizer import Tokenizers
+from transformer.update import Outcome, Update
 from transformer.weights import NAME
 
 log = logging.getLogger(__name__)
 
 MOST_SKIPPED = 10
 """Updates in a row that may be left out before the run stops."""
-
-
-Report = tuple[int, Metrics]
-"""The number of an update, and what it measured."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -62,6 +67,7 @@ class Run:
     """One training run in one folder, new or continued.
 
     Args:
+        mesh: the devices that share the work; may be others than before.
         init: parameters to start a new run from, instead of random ones.
     """
 
@@ -71,17 +77,27 @@ class Run:
         path: Path,
         data: Dataset,
         console: Console,
+        mesh: Mesh,
         init: Params | None = None,
     ) -> None:
         self._cfg, self._path, self._console = cfg, path, console
+        self._mesh = mesh
         self._model = build(cfg, data.tokenizers)
         self._optimizer = optimizers.make(cfg.optimizer, cfg.training.steps)
         self._rate = optimizers.schedule(cfg.optimizer, cfg.training.steps)
         self._evaluate = Evaluator(
-            cfg, self._model, data.tokenizers, data.valid, cfg.training.eval_sentences
+            cfg,
+            self._model,
+            data.tokenizers,
+            data.valid,
+            cfg.training.eval_sentences,
+            mesh,
         )
         self._plan = _plan(cfg, data)
-        self._stream = batches.stream(data.store, self._plan, cfg.training.steps)
+        self._held = partial(parallel.held, mesh)
+        self._stream = batches.stream(
+            data.store, self._plan, cfg.training.steps, self._held
+        )
         self._weights = weights.of(path)
         self._checkpoints = Checkpoints(
             path / "checkpoints",
@@ -101,29 +117,27 @@ class Run:
         """
         cfg, first = self._cfg.training, int(self._state.step)
         update = self._compile()
-        journal = Journal(
-            self._path,
-            self._console,
-            first=first,
-            steps=cfg.steps,
-            log_every=cfg.log_every,
-        )
-        with journal, Interrupts() as interrupts:
-            report: Report | None = None
+        journal = self._journal(first)
+        processes.meet()  # compiling may have taken some longer than others
+        with journal, Interrupts() as interrupts, processes.company():
+            outcome: Outcome | None = None
             for step in range(first + 1, cfg.steps + 1):
                 if self._out_of_patience():
                     break
-                self._state, metrics = update(self._state, next(self._stream))
-                if report:  # of the step before, while the device works on this one
-                    self._write(journal, *report)
-                report = step, metrics
+                before = outcome
+                self._state, outcome = update(
+                    self._state, next(self._stream), interrupted=interrupts.received
+                )
+                if before:  # written while the device works on this one
+                    self._write(journal, step - 1, before.metrics)
+                stopping = _stopping(interrupts, before)
                 validating = step % cfg.eval_every == 0 or step == cfg.steps
-                if validating or interrupts.received:
-                    self._write(journal, *report)
-                    report = None
+                if validating or stopping:
+                    self._write(journal, step, outcome.metrics)
+                    outcome = None
                 if validating:
                     self._validate(journal, step)
-                if interrupts.received:
+                if stopping:
                     self._stop(step)
             return self._finish(journal)
 
@@ -138,14 +152,14 @@ class Run:
 
     def _begin(self, init: Params | None) -> TrainState:
         """The state of the newest intact checkpoint, or a new one."""
-        fresh = jax.jit(
-            partial(initial_state, self._model, self._optimizer), static_argnums=0
+        fresh = partial(
+            initial_state, self._model, self._optimizer, self._cfg.training.seed
         )
+        like = parallel.placed(self._mesh, jax.eval_shape(fresh))
         number = self._checkpoints.newest()
         if number is None:
-            state = fresh(self._cfg.training.seed)
+            state = jax.jit(fresh, out_shardings=parallel.shardings(self._mesh, like))()
             return state if init is None else state._replace(params=init)
-        like = jax.eval_shape(fresh, 0)
         items, notes = self._checkpoints.load(number, _items(like))
         self._progress = Progress(**notes["progress"])
         self._stream.set_state(notes["data"])
@@ -159,40 +173,37 @@ class Run:
         }
         self._checkpoints.save(step, _items(self._state), notes)
 
-    def _compile(self) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
-        """Compiles the update for every shape that is to come."""
+    def _compile(self) -> Update:
         shapes = self._plan.shapes
         self._console.print(
-            f"Device: [b]{devices.description()}[/b], {jnp.dtype(self._model.dtype)}. "
+            f"Devices: [b]{devices.description(self._mesh)}[/b], "
+            f"{jnp.dtype(self._model.dtype)}. "
             f"{count(self._state.params):,} parameters. Compiling {len(shapes)} "
             f"training and {self._evaluate.compilations} evaluation programs."
         )
-        step = partial(
-            train_step,
-            self._model,
-            self._optimizer,
-            self._cfg.training.label_smoothing,
+        objective = Objective(
+            self._model, self._cfg.training.label_smoothing, self._mesh
         )
-        jitted = jax.jit(step, donate_argnums=0)
-        programs, start = {}, time.perf_counter()
-        for shape in shapes:
-            example = batches.example(shape, self._cfg.data.accumulate)
-            programs[example.labels.shape] = jitted.lower(
-                self._state, example
-            ).compile()
-        seconds = time.perf_counter() - start
-        self._console.print(f"Compiled the training programs in {seconds:.1f} s.")
-
-        def update(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-            try:
-                return programs[batch.labels.shape](state, batch)
-            except jax.errors.JaxRuntimeError as error:
-                raise _too_large(error, self._cfg.data) from error
-
+        update = Update(objective, self._optimizer, self._cfg.data, self._state, shapes)
+        self._console.print(
+            f"Compiled the training programs in {update.seconds:.1f} s."
+        )
         return update
 
-    def _write(self, journal: Journal, step: int, metrics: Metrics) -> None:
-        values = {name: np.asarray(x).item() for name, x in metrics.items()}
+    def _journal(self, first: int) -> Journal | Silence:
+        if not processes.first():
+            return Silence()
+        cfg = self._cfg.training
+        return Journal(
+            self._path,
+            self._console,
+            first=first,
+            steps=cfg.steps,
+            log_every=cfg.log_every,
+        )
+
+    def _write(self, journal: Journal | Silence, step: int, metrics: Metrics) -> None:
+        values = {name: x.item() for name, x in jax.device_get(metrics).items()}
         if values["skipped in a row"] >= MOST_SKIPPED:
             raise InputError(
                 f"The loss or its gradient was not finite in {MOST_SKIPPED} updates in "
@@ -202,7 +213,7 @@ class Run:
         rate = {"learning rate": np.asarray(self._rate(step - 1)).item()}
         journal.step(step, values | rate | {"padding": self._plan.padding})
 
-    def _validate(self, journal: Journal, step: int) -> None:
+    def _validate(self, journal: Journal | Silence, step: int) -> None:
         """Evaluates, keeps the weights if they are the best, and saves the state."""
         result = self._evaluate(self._state.params)
         journal.evaluation(step, "validation", result)
@@ -216,7 +227,7 @@ class Run:
         patience = self._cfg.training.patience
         return patience is not None and self._progress.since_best >= patience
 
-    def _finish(self, journal: Journal) -> Params:
+    def _finish(self, journal: Journal | Silence) -> Params:
         """Averages the last checkpoints, and keeps the average if it is the best."""
         for saving in (self._checkpoints, self._weights):
             saving.wait()
@@ -230,7 +241,7 @@ class Run:
             if result.merit(self._cfg.training.metric) > (self._progress.best or -inf):
                 self._weights.save(step, {NAME: average}, {"averaged": numbers})
                 self._weights.wait()
-        return weights.load(self._path, self._model)
+        return weights.load(self._path, self._model, self._mesh)
 
 
 def build(cfg: Config, tokenizers: Tokenizers) -> Transformer:
@@ -250,6 +261,13 @@ def mean(trees: Iterable[Params], number: int) -> Params:
     return jax.tree.map(lambda leaf: leaf / number, total)
 
 
+def _stopping(interrupts: Interrupts, before: Outcome | None) -> bool:
+    """Whether to stop now: one process knows at once, several agree an update later."""
+    if not processes.several():
+        return interrupts.received
+    return before is not None and bool(before.interrupted)
+
+
 def _plan(cfg: Config, data: Dataset) -> Plan:
     lengths = batches.lengths(data.store)
     shapes = batches.shapes(lengths[data.fitting], cfg.data.tokens)
@@ -260,13 +278,3 @@ def _plan(cfg: Config, data: Dataset) -> Plan:
 def _items(state: TrainState) -> Items:
     """Parameters apart from what only training needs."""
     return {NAME: state.params, "training": state._replace(params=())}
-
-
-def _too_large(error: Exception, cfg: DataConfig) -> Exception:
-    """The same error, but for what a smaller batch would mend."""
-    if "RESOURCE_EXHAUSTED" not in str(error):
-        return error
-    return InputError(
-        f"A batch of data.tokens={cfg.tokens} does not fit into the memory of the "
-        "device. Halve it, and double data.accumulate to keep the size of an update."
-    )

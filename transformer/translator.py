@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Int, Key
 
-from transformer import devices, folder, text, tokenizer, weights
+from transformer import devices, folder, parallel, text, tokenizer, weights
 from transformer.axes import Params
 from transformer.model import Transformer
 from transformer.search import Hypotheses
@@ -62,17 +63,26 @@ class Translator:
     Args:
         params: what `model.init` returns.
         longest: source tokens the model was trained for; longer text is split.
+        mesh: devices that share the rows of every batch; without, there is one device.
     """
 
     def __init__(
-        self, model: Transformer, params: Params, tokenizers: Tokenizers, longest: int
+        self,
+        model: Transformer,
+        params: Params,
+        tokenizers: Tokenizers,
+        longest: int,
+        mesh: Mesh | None = None,
     ) -> None:
+        self._mesh = mesh or parallel.alone()
         self.tokenizers = tokenizers
         self._params = params
         self._longest = longest
-        self._rows = devices.decoding_rows()
+        self._rows = devices.decoding_rows() * parallel.groups(self._mesh)
         self._search = jax.jit(
-            partial(_search, model), static_argnames=("strategy", "length")
+            partial(_search, model),
+            static_argnames=("strategy", "length"),
+            out_shardings=parallel.whole(self._mesh),
         )
 
     def with_params(self, params: Params) -> "Translator":
@@ -141,6 +151,9 @@ class Translator:
             source[row, : len(part.ids)] = part.ids
             limits[row] = RATIO * len(part.ids) + EXTRA
             places[row] = first + part.line, part.number
+        rows = parallel.held(self._mesh, self._rows)
+        mine = source[rows], limits[rows], places[rows]
+        source, limits, places = parallel.place(self._mesh, mine)
         length = RATIO * width + EXTRA
         return self._search(
             self._params, source, limits, key, places, strategy=strategy, length=length

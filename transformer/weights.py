@@ -7,7 +7,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
+from transformer import parallel
 from transformer.axes import Params
 from transformer.checkpoints import SEAL, Checkpoints
 from transformer.errors import InputError
@@ -37,9 +39,14 @@ def shapes(model: Transformer) -> Params:
     return jax.eval_shape(init, jax.random.key(0))
 
 
-def load(path: Path, model: Transformer) -> Params:
-    """The best parameters, or else the newest ones that are intact."""
-    like: dict[str, Any] = {NAME: shapes(model)}
+def load(path: Path, model: Transformer, mesh: Mesh | None = None) -> Params:
+    """The best parameters, or else the newest ones that are intact.
+
+    Args:
+        mesh: the devices to lie on; without, there is one device.
+    """
+    there = parallel.placed(mesh or parallel.alone(), shapes(model))
+    like: dict[str, Any] = {NAME: there}
     for checkpoints in (of(path), Checkpoints(path / "checkpoints", log.warning)):
         number = checkpoints.newest()
         if number is not None:

@@ -1,0 +1,107 @@
+"""The update, compiled for every shape of batch before the first one comes."""
+
+import time
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Bool
+
+from transformer import batches, parallel
+from transformer.batches import Batch, Shape
+from transformer.config import DataConfig
+from transformer.errors import InputError
+from transformer.step import Metrics, Objective, TrainState, train_step
+
+
+class Outcome(NamedTuple):
+    """What an update leaves to read, when the device is done with it."""
+
+    metrics: Metrics
+    interrupted: Bool[Array, ""]
+    """Whether any process was, before the update."""
+
+
+Step = tuple[TrainState, Outcome]
+
+
+class Update:
+    """Takes states and the rows of batches that this process holds to new states.
+
+    Args:
+        state: the first one; its arrays say where states lie.
+        shapes: of all batches to come.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        optimizer: optax.GradientTransformation,
+        cfg: DataConfig,
+        state: TrainState,
+        shapes: list[Shape],
+    ) -> None:
+        self._cfg, self._mesh = cfg, objective.mesh
+        whole = parallel.whole(self._mesh)
+        jitted = jax.jit(
+            partial(_update, objective, optimizer),
+            donate_argnums=0,
+            out_shardings=(parallel.shardings(self._mesh, state), whole),
+        )
+        flags = self._flags(interrupted=False)
+        start = time.perf_counter()
+        self._programs = {}
+        for shape in shapes:
+            rows = -(-shape.rows // flags.size) * flags.size
+            example = batches.example(shape._replace(rows=rows), cfg.accumulate)
+            like = parallel.by_rows(self._mesh, before=1)
+            example = jax.tree.map(
+                lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=like),  # noqa: B023
+                example,
+            )
+            program = jitted.lower(state, example, flags).compile()
+            self._programs[example.labels.shape] = program
+        self.seconds = time.perf_counter() - start
+        """What compiling took."""
+
+    def __call__(self, state: TrainState, batch: Batch, *, interrupted: bool) -> Step:
+        """One update.
+
+        Raises:
+            InputError: if the batch does not fit into memory.
+        """
+        there = parallel.place(self._mesh, batch, before=1)
+        program = self._programs[there.labels.shape]
+        try:
+            return program(state, there, self._flags(interrupted=interrupted))
+        except jax.errors.JaxRuntimeError as error:
+            raise too_large(error, self._cfg) from error
+
+    def _flags(self, *, interrupted: bool) -> Bool[Any, " groups"]:
+        """One for each group of rows."""
+        mine = len(parallel.held(self._mesh, parallel.groups(self._mesh)))
+        return parallel.place(self._mesh, np.full(mine, interrupted))
+
+
+def _update(
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    state: TrainState,
+    batch: Batch,
+    interrupted: Bool[Array, " groups"],
+) -> Step:
+    state, metrics = train_step(objective, optimizer, state, batch)
+    return state, Outcome(metrics, jnp.any(interrupted))
+
+
+def too_large(error: Exception, cfg: DataConfig) -> Exception:
+    """The same error, but for what a smaller batch would mend."""
+    if "RESOURCE_EXHAUSTED" not in str(error):
+        return error
+    return InputError(
+        f"A batch of data.tokens={cfg.tokens} does not fit into the memory of the "
+        "device. Halve it, and double data.accumulate to keep the size of an update."
+    )
