@@ -19,7 +19,7 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from benchmarks import pairs
-from transformer import batches, devices, losses, optimizers, store
+from transformer import batches, devices, losses, optimizers, parallel, store
 from transformer.batches import Batch, Plan, Shape
 from transformer.config import (
     Config,
@@ -29,7 +29,7 @@ from transformer.config import (
 )
 from transformer.errors import InputError
 from transformer.model import Transformer
-from transformer.step import TrainState, initial_state, train_step
+from transformer.step import Objective, TrainState, initial_state, train_step
 from transformer.store import Store
 from transformer.symbols import PAD
 
@@ -115,7 +115,8 @@ class Task(NamedTuple):
     def step(self) -> Update:
         """The pure update with this task's loss."""
         smoothing = self.cfg.training.label_smoothing
-        step = partial(train_step, self.model, self.optimizer, smoothing)
+        objective = Objective(self.model, smoothing, parallel.alone())
+        step = partial(train_step, objective, self.optimizer)
 
         def update(state: TrainState, batch: Batch) -> tuple[TrainState, Any]:
             with _using(self.loss):
