@@ -211,11 +211,13 @@ def test_shares_of_other_settings_another_text_or_number_are_not_mixed_in(
 
 def ready(source, target):
     """Two whole shares that nobody has joined yet."""
-    run(source, target, Shard(0, 2))
+    found = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Shares, "join", lambda shares, part: 0)
-        run(source, target, Shard(1, 2))
+        patch.setattr(Shares, "join", lambda shares, part: found.append(shares) or 1)
+        for shard in all_of(2):
+            run(source, target, shard)
     assert not target.exists()
+    return found[0]
 
 
 STEPS = {
@@ -273,6 +275,25 @@ def test_a_joiner_that_is_killed_is_replaced_by_another(source, target, at, step
     seen = []
     run(source, target, Shard(0, 2), recorded(seen))
     assert not seen
+    assert target.read_text() == whole(20)
+    assert not beside(target)
+
+
+def test_shares_that_are_being_removed_are_not_taken_for_missing(
+    source, target, monkeypatch
+):
+    late, seen = ready(source, target), []
+
+    def slowly(path, ignore_errors):
+        if path.exists():
+            monkeypatch.undo()
+            (path / "0").unlink()
+            seen.append(late.join(PART))
+            shutil.rmtree(path, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr(shutil, "rmtree", slowly)
+    run(source, target, Shard(1, 2))
+    assert seen == [0]
     assert target.read_text() == whole(20)
     assert not beside(target)
 
