@@ -3,6 +3,7 @@
     python translate.py MODEL "how are you"               arguments
     cat FILE | python translate.py MODEL                  standard input, line by line
     python translate.py MODEL --input FILE --output FILE  a file, resumable
+    ... --input FILE --output FILE --shard 0/2            half of it; 1/2 is the rest
 
 Standard output carries the translations, one line for each line in.
 """
@@ -12,13 +13,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 from rich.console import Console
 
 import transformer
-from transformer import scripts, streams, weights
+from transformer import scripts, shards, streams, weights
 from transformer.errors import InputError
+from transformer.shards import ALONE
 from transformer.strategies import Beam, Greedy, Sample, Strategy
 from transformer.translator import Translator
 
@@ -33,6 +36,8 @@ class Command:
     """A text file to translate, also .gz, .xz, .zst or .bz2."""
     output: Path | None = None
     """Where its translation goes."""
+    shard: Annotated[str, tyro.conf.arg(metavar="I/N")] = str(ALONE)
+    """Do share I of N, counted from 0; the last to finish joins them in --output."""
     beam: int = 4
     """Hypotheses of the beam search; 1 is greedy."""
     n_best: int = 1
@@ -70,6 +75,8 @@ def check(command: Command) -> None:
     """Raises `InputError` for arguments that contradict each other."""
     if (command.input is None) != (command.output is None):
         raise InputError("--input and --output go together.")
+    if shards.parse(command.shard) != ALONE and command.input is None:
+        raise InputError("--shard needs --input and --output.")
     if command.input is not None and command.texts:
         raise InputError("Give either texts or --input, not both.")
     narrowed = command.top_k is not None or command.top_p is not None
@@ -101,8 +108,10 @@ def main(console: Console) -> None:
     translate = partial(translator.translate, strategy=strategy, seed=command.seed)
     render = streams.as_json if command.json else streams.plain
     if command.input is not None and command.output is not None:
-        mark = settings(command)
-        streams.file(command.input, command.output, translate, render, mark, console)
+        mark, shard = settings(command), shards.parse(command.shard)
+        streams.file(
+            command.input, command.output, translate, render, mark, console, shard
+        )
     elif command.texts:
         for translation in translate(command.texts):
             streams.write(render(translation))

@@ -54,7 +54,8 @@ RUNGS: list[dict[str, str]] = [
         "weights": "axes checkpoints errors model",
     },
     {
-        "streams": "corpora errors translator",
+        "shards": "errors",
+        "streams": "corpora errors shards translator",
         "translator": (
             "axes devices folder model search strategies symbols text tokenizer weights"
         ),
@@ -84,7 +85,7 @@ RUNGS: list[dict[str, str]] = [
             "translator"
         ),
         "translate": (
-            "errors scripts strategies streams transformer translator weights"
+            "errors scripts shards strategies streams transformer translator weights"
         ),
     },
 ]

@@ -80,8 +80,9 @@ def run(source, target, translate=numbered, settings="beam 4"):
     streams.file(source, target, translate, streams.plain, settings, QUIET)
 
 
-def partials(folder):
-    return list(folder.glob("*.partial"))
+def left_over(target, source):
+    """What lies beside a finished file, apart from its source."""
+    return set(target.parent.iterdir()) - {source, target}
 
 
 def test_plain_puts_the_alternatives_behind_the_best_after_tabs():
@@ -197,9 +198,10 @@ def test_a_pipe_translates_together_what_arrived_together(monkeypatch, capsysbin
 
 
 def test_a_file_is_translated_line_by_line(source, tmp_path, small_parts):
-    run(source, tmp_path / "out")
-    assert (tmp_path / "out").read_bytes() == WHOLE
-    assert not partials(tmp_path)
+    target = tmp_path / "out"
+    run(source, target)
+    assert target.read_bytes() == WHOLE
+    assert not left_over(target, source)
 
 
 def test_an_empty_file_gives_an_empty_file(tmp_path):
@@ -217,16 +219,16 @@ def test_a_file_continues_after_an_interruption(source, tmp_path, small_parts, l
     run(source, target, recorded(rest))
     assert rest == ["a", "b", "", "d", "e"][line - line % 2 :]
     assert target.read_bytes() == WHOLE
-    assert not partials(tmp_path)
+    assert not left_over(target, source)
 
 
 def test_half_a_line_left_by_a_crash_is_dropped(source, tmp_path, small_parts):
     target, rest = tmp_path / "out", []
     with pytest.raises(KeyboardInterrupt):
         run(source, target, interrupted_at(3))
-    (partial,) = partials(tmp_path)
-    with partial.open("ab") as file:
-        file.write(b"2 half of the thi")
+    (draft,) = tmp_path.glob("*.partial/*")
+    with draft.open("ab") as file:
+        file.write(b"2 half of the third line" * 9)
     run(source, target, recorded(rest))
     assert rest == ["", "d", "e"]
     assert target.read_bytes() == WHOLE
@@ -278,6 +280,21 @@ def test_an_output_that_cannot_be_written_is_noticed_before_translating(
     with pytest.raises(InputError, match="nowhere"):
         run(source, tmp_path / "nowhere" / "out", recorded(seen))
     assert not seen
+
+
+def test_an_output_that_is_a_folder_is_noticed_before_translating(source, tmp_path):
+    seen = []
+    with pytest.raises(InputError, match="is a folder"):
+        run(source, tmp_path, recorded(seen))
+    assert not seen
+
+
+def test_one_process_says_nothing_of_shares(source, tmp_path, capsys):
+    console = Console(stderr=True)
+    streams.file(source, tmp_path / "out", numbered, streams.plain, "", console)
+    output, errors = capsys.readouterr()
+    assert not output
+    assert "hare" not in errors
 
 
 def test_a_reader_that_fails_does_not_leave_the_pipe_waiting():

@@ -2,11 +2,26 @@
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import pytest
 
 import translate
+from transformer import folder, streams, tokenizer, weights
+from transformer.config import (
+    Config,
+    DataConfig,
+    ModelConfig,
+    OptimizerConfig,
+    TrainingConfig,
+)
+from transformer.errors import InputError
+from transformer.folder import Description
+from transformer.model import Transformer
+from transformer.tokenizer import Tokenizers
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,3 +59,77 @@ def test_other_weights_change_the_mark(model):
     before = translate.settings(command)
     (model / "weights" / "3" / "seal.json").write_text('{"file": "0"}')
     assert translate.settings(command) != before
+
+
+def share(written):
+    return translate.Command(model=ROOT, input=ROOT, output=ROOT, shard=written)
+
+
+@pytest.mark.parametrize(
+    "written", ["2/0", "0/0", "8/8", "x", "", "-1/2", "1", "0/1/2", "٠/٢"]
+)
+def test_a_share_that_cannot_be_is_refused(written):
+    with pytest.raises(InputError, match="counting begins at 0"):
+        translate.check(share(written))
+
+
+def test_a_share_needs_a_file():
+    with pytest.raises(InputError, match="--shard needs --input and --output"):
+        translate.check(translate.Command(model=ROOT, shard="1/2", texts=("a",)))
+    translate.check(share("1/2"))
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory):
+    """A whole model folder; its translations are nonsense, but differ."""
+    path = tmp_path_factory.mktemp("model")
+    joint = tokenizer.train(["a dog runs", "the cat"] * 5, vocab_size=300, kind="bpe")
+    size = joint.size
+    cfg = Config(
+        model=ModelConfig(
+            vocab_size=size,
+            dim=8,
+            hidden_dim=8,
+            num_heads=2,
+            encoder_layers=1,
+            decoder_layers=1,
+        ),
+        data=DataConfig(),
+        optimizer=OptimizerConfig(peak=1e-3, warmup=1),
+        training=TrainingConfig(steps=1),
+    )
+    folder.create(path, Description(cfg, (size, size), {}), Tokenizers(joint, joint))
+    tokens = jnp.ones((1, 1), jnp.int32)
+    init = partial(Transformer(cfg.model).init, train=False)
+    params = jax.jit(init)(jax.random.key(0), tokens, tokens)
+    checkpoints = weights.of(path)
+    checkpoints.save(1, {weights.NAME: params}, {})
+    checkpoints.wait()
+    return path
+
+
+def test_two_processes_at_once_make_the_file_that_one_makes(untrained, tmp_path):
+    """What is drawn depends on the numbers of the lines, which are to be the same."""
+    source, alone, shared = (tmp_path / name for name in ("source", "alone", "shared"))
+    filler = "\n" * (streams.PART - 2)
+    source.write_text(f"a dog\nthe cat\n{filler}a dog\na dog\n{filler}a dog")
+
+    def start(target, *more):
+        return subprocess.Popen(
+            [sys.executable, ROOT / "translate.py", untrained, "--sample"]
+            + ["--input", source, "--output", target, *more],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    both = [start(shared, "--shard", "0/2"), start(shared, "--shard", "1/2")]
+    said = [process.communicate() for process in both]
+    assert start(alone).communicate()[0] == ""
+    assert [output for output, _ in said] == ["", ""]
+    assert "shared is written." in said[0][1] + said[1][1]
+    assert shared.read_bytes() == alone.read_bytes()
+    drawn = alone.read_text().split("\n")
+    assert len(drawn) == 2 * streams.PART + 2
+    assert len({drawn[line] for line in (0, streams.PART, streams.PART + 1, -2)}) == 4
+    assert {path.name for path in tmp_path.iterdir()} == {"source", "alone", "shared"}

@@ -10,7 +10,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
@@ -19,6 +19,7 @@ from rich.progress import Progress
 
 from transformer import corpora
 from transformer.errors import InputError
+from transformer.shards import ALONE, Shard, Shares
 from transformer.translator import Translation
 
 PART = 1024
@@ -109,39 +110,76 @@ def file(
     render: Render,
     settings: str,
     console: Console,
+    shard: Shard = ALONE,
 ) -> None:
     """Translates a file into another, which appears when it is whole.
 
     What is done is kept beside `target`; the same call continues there after an
-    interruption, but starts anew if `source` or `settings` have changed.
+    interruption, but starts anew if `source` or `settings` have changed. Of several
+    processes each does its share, and the last to finish joins them.
 
     Raises:
         InputError: if `source` cannot be read or `target` cannot be written.
     """
-    total = sum(1 for _ in corpora.lines(source))
-    mark = hashlib.sha256(settings.encode() + source.read_bytes()).hexdigest()[:12]
-    partial = target.with_name(f"{target.name}.{mark}.partial")
+    if target.is_dir():
+        raise InputError(f"{target} is a folder.")
+    own = lambda: shard.own(corpora.lines(source), PART)  # noqa: E731
+    size = sum(1 for _ in own())
+    mark = _mark(source, f"{settings} {PART} {shard.count}")
+    shares = Shares(target, mark, shard.count)
     try:
-        with partial.open("a+b") as output, Progress(console=console) as bar:
-            done = _whole_lines(output)
-            task = bar.add_task("Translating", total=total, completed=done)
-            rest = islice(corpora.lines(source), done, None)
-            while lines := list(islice(rest, PART)):
-                for translation in translate(lines, first_line=done):
-                    output.write(render(translation).encode() + b"\n")
-                output.flush()
-                os.fsync(output.fileno())
-                done += len(lines)
-                bar.update(task, completed=done)
-        partial.replace(target)
+        if not shares.has(shard.index):
+            with shares.open(shard.index) as output, Progress(console=console) as bar:
+                done = _whole_lines(output)
+                task = bar.add_task("Translating", total=size, completed=done)
+                rest = islice(own(), done, None)
+                for lines in _rendered(rest, translate, render):
+                    output.writelines(lines)
+                    output.flush()
+                    os.fsync(output.fileno())
+                    bar.advance(task, len(lines))
+        missing = shares.join(PART)
     except OSError as error:
         raise InputError(f"{target} cannot be written: {error.strerror}.") from error
+    if shard.count > 1:
+        news = _news(shard, missing, target)
+        console.print(news, markup=False, highlight=False, soft_wrap=True)
+
+
+def _news(shard: Shard, missing: int, target: Path) -> str:
+    if not missing:
+        return f"Share {shard} is done, and {target} is written."
+    return (
+        f"Share {shard} is done. So far {shard.count - missing} of {shard.count} are; "
+        f"the last one to finish writes {target}."
+    )
+
+
+def _mark(source: Path, settings: str) -> str:
+    """The same for the same content and settings, whatever the process."""
+    with source.open("rb") as file:
+        start = lambda: hashlib.sha256(settings.encode())  # noqa: E731
+        return hashlib.file_digest(file, start).hexdigest()[:12]
+
+
+def _rendered(
+    numbered: Iterable[tuple[int, str]], translate: Translate, render: Render
+) -> Iterator[list[bytes]]:
+    """The lines to write for numbered ones, part by part."""
+    for _, part in groupby(numbered, key=lambda line: line[0] // PART):
+        numbers, texts = zip(*part, strict=True)
+        found = translate(texts, first_line=numbers[0])
+        yield [render(translation).encode() + b"\n" for translation in found]
 
 
 def _whole_lines(output: BinaryIO) -> int:
-    """The complete lines of a file; what a crash left behind them is cut off."""
-    output.seek(0)
-    content = output.read()
-    end = content.rfind(b"\n") + 1
-    output.truncate(end)
-    return content.count(b"\n")
+    """Goes behind the complete lines of a file, and counts them.
+
+    What a crash left behind them is written over.
+    """
+    number = end = 0
+    for line in output:
+        if line.endswith(b"\n"):
+            number, end = number + 1, end + len(line)
+    output.seek(end)
+    return number
