@@ -28,7 +28,9 @@ RUNGS: list[dict[str, str]] = [
         "masks": "symbols",
         "metrics": "",
         "optimizers": "axes config",
+        "parallel": "axes config errors",
         "positions": "",
+        "processes": "errors",
         "sampling": "search symbols",
         "search": "symbols",
         "strategies": "errors sampling search",
@@ -48,38 +50,41 @@ RUNGS: list[dict[str, str]] = [
         "store": "errors",
     },
     {
-        "checkpoints": "errors",
+        "checkpoints": "errors processes",
         "folder": "config errors tokenizer",
         "model": "attention config dropout embeddings layers masks positions",
-        "weights": "axes checkpoints errors model",
+        "weights": "axes checkpoints errors model parallel",
     },
     {
         "shards": "errors",
         "streams": "corpora errors shards translator",
         "translator": (
-            "axes devices folder model search strategies symbols text tokenizer weights"
+            "axes devices folder model parallel search strategies symbols text "
+            "tokenizer weights"
         ),
     },
     {
         "evaluation": (
-            "axes batches cleaning config metrics model step store strategies "
-            "tokenizer translator"
+            "axes batches cleaning config metrics model parallel step store "
+            "strategies tokenizer translator"
         ),
         "experiments": "config",
         "fit": (
-            "cleaning config dataset errors evaluation folder journal strategies "
-            "tokenizer training weights"
+            "cleaning config dataset errors evaluation folder journal parallel "
+            "processes strategies tokenizer training weights"
         ),
         "journal": "evaluation",
-        "scripts": "devices errors",
-        "step": "axes batches layers losses masks model symbols",
+        "scripts": "devices errors processes",
+        "step": "axes batches layers losses masks model parallel symbols",
         "training": (
             "axes batches checkpoints config dataset devices errors evaluation "
-            "folder interrupts journal model optimizers step tokenizer weights"
+            "folder interrupts journal model optimizers parallel processes step "
+            "tokenizer update weights"
         ),
+        "update": "batches config errors parallel step",
     },
     {
-        "train": "config errors experiments fit scripts",
+        "train": "config errors experiments fit processes scripts",
         "transformer": (
             "attention config embeddings errors model positions search strategies "
             "translator"

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 import signal
+from functools import partial
 
 import jax
 import numpy as np
@@ -23,10 +24,12 @@ from transformer import (
 )
 from transformer.config import DataConfig, OptimizerConfig, TrainingConfig
 from transformer.errors import InputError
-from transformer.fit import fit
+from transformer.fit import fit as fit_on
 from transformer.translator import load
 
 QUIET = Console(quiet=True)
+
+fit = partial(fit_on, mesh="data=2")
 
 NOUNS = {"dog": "Hund", "cat": "Katze", "bird": "Vogel", "horse": "Pferd"}
 VERBS = {"sees": "sieht", "likes": "mag", "hears": "hört", "follows": "verfolgt"}
@@ -107,7 +110,7 @@ class PowerCut(Exception):
     """Nothing after it is executed."""
 
 
-def fit_until(cfg, path, step, monkeypatch):
+def fit_until(cfg, path, step, monkeypatch, mesh="data=2"):
     """Trains, and dies just after update `step` has run."""
     real = training.Run._write
 
@@ -118,7 +121,7 @@ def fit_until(cfg, path, step, monkeypatch):
 
     with monkeypatch.context() as patched, pytest.raises(PowerCut):
         patched.setattr(training.Run, "_write", write)
-        fit(cfg, path, None, QUIET)
+        fit(cfg, path, None, QUIET, mesh=mesh)
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +151,17 @@ def test_a_continued_run_equals_an_uninterrupted_one(
         for lines in (reports(path), reports(uninterrupted))
     ]
     assert timeless[0] == timeless[1]
+
+
+def test_a_run_continues_on_other_devices(cfg, uninterrupted, tmp_path, monkeypatch):
+    path = tmp_path / "moved"
+    for step, mesh in ((4, "fsdp=4,tensor=2"), (7, "data=3")):
+        fit_until(cfg, path, step, monkeypatch, mesh)
+    fit(cfg, path, None, QUIET, mesh="data=1")
+    found, expected = everything(path, cfg), everything(uninterrupted, cfg)
+    assert found[0] == expected[0]
+    for a, b in zip(found[1], expected[1], strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())
 
 
 def test_a_signal_saves_the_state_and_the_run_continues_from_it(

@@ -47,9 +47,10 @@ def sizes(text: str, devices: int) -> dict[str, int]:
     Raises:
         InputError: for what is no such text.
     """
-    found: dict[str, int] = dict.fromkeys(AXES, 1)
+    ones: dict[str, int] = dict.fromkeys(AXES, 1)
     if text == "auto":
-        return found | {"data": devices}
+        return ones | {"data": devices}
+    found: dict[str, int] = {}
     for part in text.split(","):
         name, _, number = part.partition("=")
         if name not in AXES or not number.isdecimal() or int(number) == 0:
@@ -57,8 +58,10 @@ def sizes(text: str, devices: int) -> dict[str, int]:
                 f"--mesh {text} is neither auto nor names and numbers such as data=4,"
                 f"tensor=2; the axes are {', '.join(AXES)}."
             )
+        if name in found:
+            raise InputError(f"--mesh {text} names {name} twice.")
         found[name] = int(number)
-    return found
+    return ones | found
 
 
 def make(text: str = "auto") -> Mesh:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.stages import Compiled
 from jaxtyping import Array, Bool
 
 from transformer import batches, parallel
@@ -53,7 +54,7 @@ class Update:
         )
         flags = self._flags(interrupted=False)
         start = time.perf_counter()
-        self._programs = {}
+        self._programs: dict[tuple[int, ...], Compiled] = {}
         for shape in shapes:
             rows = -(-shape.rows // flags.size) * flags.size
             example = batches.example(shape._replace(rows=rows), cfg.accumulate)
@@ -79,6 +80,10 @@ class Update:
             return program(state, there, self._flags(interrupted=interrupted))
         except jax.errors.JaxRuntimeError as error:
             raise too_large(error, self._cfg) from error
+
+    def programs(self) -> list[Compiled]:
+        """One for each shape."""
+        return list(self._programs.values())
 
     def _flags(self, *, interrupted: bool) -> Bool[Any, " groups"]:
         """One for each group of rows."""
