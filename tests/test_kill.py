@@ -5,43 +5,17 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import jax
 import numpy as np
-import pytest
 
 import transformer
 
 ROOT = Path(__file__).parents[1]
 
 KILLS = int(os.environ.get("KILLS", "3"))
-
-
-@pytest.fixture
-def command(tmp_path):
-    """Trains a tiny network for a few seconds, saving all the time."""
-    for side, word in (("en", "a"), ("de", "b")):
-        lines = [" ".join([word] * (1 + i % 9) + [str(i % 7)]) for i in range(300)]
-        (tmp_path / f"train.{side}").write_text("\n".join(dict.fromkeys(lines)) + "\n")
-    flags = {
-        "data.train": tmp_path / "train",
-        "data.valid": tmp_path / "train",
-        "data.test": "None",
-        "data.target": "de",
-        "data.tokens": 128,
-        "model.vocab-size": 290,
-        "model.dim": 16,
-        "model.hidden-dim": 16,
-        "model.num-heads": 2,
-        "training.steps": 400,
-        "training.eval-every": 20,
-        "training.eval-sentences": 2,
-    }
-    words = [f"--{name}={value}" for name, value in flags.items()]
-    return [sys.executable, str(ROOT / "train.py"), "quickstart", *words]
 
 
 def start(command, path):
