@@ -21,6 +21,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
 from transformer.positions import unrotated
+from transformer.products import flat_product
 
 MASKED = jnp.finfo(jnp.float32).min
 """The score of what must not be seen: finite, so that a row of nothing stays finite."""
@@ -84,7 +85,12 @@ class MultiHeadAttention(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     def setup(self) -> None:
-        linear = partial(nn.DenseGeneral, use_bias=False, dtype=self.dtype)
+        linear = partial(
+            nn.DenseGeneral,
+            use_bias=False,
+            dtype=self.dtype,
+            dot_general=flat_product,
+        )
         heads = (self.num_heads, self.dim // self.num_heads)
         self.query, self.key, self.value = linear(heads), linear(heads), linear(heads)
         self.output = linear(self.dim, axis=(-2, -1))
