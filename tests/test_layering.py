@@ -92,7 +92,9 @@ RUNGS: list[dict[str, str]] = [
 ALLOWED = {name: set(of.split()) for rung in RUNGS for name, of in rung.items()}
 RUNG = {module: number for number, rung in enumerate(RUNGS) for module in rung}
 
-LEAVES = "masks positions embeddings attention feed_forward dropout losses".split()
+LEAVES = (
+    "masks positions products embeddings attention feed_forward dropout losses".split()
+)
 SEARCH = "search sampling strategies".split()
 DATA = (
     "text tokenizer cleaning corpora store batches dataset phrasebook reports".split()

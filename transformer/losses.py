@@ -109,14 +109,16 @@ def _chunk_loss(
     """The summed loss, and its gradient by the scores: softmax minus smoothed target.
 
     The loss lacks `smoothing` times the mean scores, which `_mean_scores` gives without
-    reading all scores once more.
+    reading all scores once more. The scores of the targets are made from their rows, so
+    that the powers can take the place of the scores.
     """
     scores = _scores(x, table)
     real = targets != PAD
     highest = scores.max(axis=-1)
     powers = jnp.exp(scores - highest[:, None])
     total = powers.sum(axis=-1)
-    chosen = jnp.take_along_axis(scores, targets[:, None], axis=-1)[:, 0]
+    rows = table[targets].astype(x.dtype)
+    chosen = jnp.einsum("nD,nD->n", x, rows, preferred_element_type=jnp.float32)
     losses = highest + jnp.log(total) - (1 - smoothing) * chosen
     hit = targets[:, None] == jax.lax.broadcasted_iota(targets.dtype, scores.shape, 1)
     uniform = smoothing / scores.shape[-1]
