@@ -98,8 +98,8 @@ def test_fused_by_jax_is_attend_with_its_gradients(rows):
     query, kv, mask = inputs()
     mask = jnp.asarray(mask[rows, :1])
 
-    def fused(*args):
-        return attention.fused(*args, "xla")
+    def fused(query, kv, mask):
+        return attention.fused(query, kv, mask, "xla")
 
     def total(attend, query, kv):
         return jnp.sin(attend(query, kv, mask)).sum()
