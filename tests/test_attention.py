@@ -1,5 +1,6 @@
 """Attention mixes values by how well keys match queries, and sees only what it may."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -89,6 +90,43 @@ def test_bfloat16_inputs_give_bfloat16_from_float32_weights():
     mixed = np.array(attend(query, kv, mask))
     assert mixed.dtype == jnp.bfloat16
     np.testing.assert_allclose(mixed.astype(np.float32), attend(*inputs()), atol=0.05)
+
+
+@pytest.mark.parametrize("rows", [slice(None), slice(1)], ids=["each", "one for all"])
+def test_fused_by_jax_is_attend_with_its_gradients(rows):
+    """In float32, which of the kernels only XLA's has; cuDNN's need a GPU."""
+    query, kv, mask = inputs()
+    mask = jnp.asarray(mask[rows, :1])
+
+    def fused(query, kv, mask):
+        return attention.fused(query, kv, mask, "xla")
+
+    def total(attend, query, kv):
+        return jnp.sin(attend(query, kv, mask)).sum()
+
+    found, expected = (
+        jax.jit(jax.value_and_grad(partial(total, attend), (0, 1)))(query, kv)
+        for attend in (fused, attention.attend)
+    )
+    for leaf, right in zip(*map(jax.tree.leaves, (found, expected)), strict=True):
+        np.testing.assert_allclose(leaf, right, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "length", "width", "suits"),
+    [
+        ("bfloat16", 32, 64, True),
+        ("float16", 2, 128, True),
+        ("float32", 32, 64, False),
+        ("bfloat16", 1, 64, False),  # one decoding step
+        ("bfloat16", 31, 64, False),
+        ("bfloat16", 32, 36, False),
+        ("bfloat16", 32, 136, False),
+    ],
+)
+def test_cudnn_is_left_what_it_can_do(dtype, length, width, suits):
+    query, keys = (jnp.zeros((B, t, N, width), dtype) for t in (length, 32))
+    assert attention.suits_cudnn(query, KeyValues(keys, keys)) == suits
 
 
 @pytest.mark.parametrize("position", [0, 2, 4])

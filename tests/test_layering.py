@@ -18,11 +18,11 @@ RUNGS: list[dict[str, str]] = [
         "symbols": "",
     },
     {
-        "attention": "positions",
+        "attention": "positions products",
         "cleaning": "",
         "dropout": "",
         "embeddings": "",
-        "feed_forward": "",
+        "feed_forward": "products",
         "interrupts": "",
         "losses": "symbols",
         "masks": "symbols",
@@ -31,6 +31,7 @@ RUNGS: list[dict[str, str]] = [
         "parallel": "axes config errors",
         "positions": "",
         "processes": "errors",
+        "products": "",
         "sampling": "search symbols",
         "search": "symbols",
         "strategies": "errors sampling search",
@@ -97,7 +98,9 @@ RUNGS: list[dict[str, str]] = [
 ALLOWED = {name: set(of.split()) for rung in RUNGS for name, of in rung.items()}
 RUNG = {module: number for number, rung in enumerate(RUNGS) for module in rung}
 
-LEAVES = "masks positions embeddings attention feed_forward dropout losses".split()
+LEAVES = (
+    "masks positions products embeddings attention feed_forward dropout losses".split()
+)
 SEARCH = "search sampling strategies".split()
 DATA = (
     "text tokenizer cleaning corpora store batches dataset phrasebook reports".split()

@@ -12,7 +12,7 @@ who supplies the keys and values, so that is an argument.
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -21,6 +21,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
 from transformer.positions import unrotated
+from transformer.products import flat_product
 
 MASKED = jnp.finfo(jnp.float32).min
 """The score of what must not be seen: finite, so that a row of nothing stays finite."""
@@ -56,10 +57,50 @@ def attend(
     """softmax(Q Kᵀ / √H) V, equation 1 of the paper.
 
     The one place where scores, softmax and values meet, so also the one place that
-    a fused kernel would replace.
+    chooses a fused kernel where there is one.
     """
+    if _on_nvidia() and suits_cudnn(query, kv):
+        return fused(query, kv, mask, "cudnn")
     mixture = weights(query, kv.key, mask).astype(query.dtype)
     return jnp.einsum("BNTS,BSNH->BTNH", mixture, kv.value)
+
+
+def fused(
+    query: Float[Array, "B T N H"],
+    kv: KeyValues,
+    mask: Bool[Array, "#B #T S"],
+    implementation: Literal["cudnn", "xla"],
+) -> Float[Array, "B T N H"]:
+    """What `attend` computes, by JAX's attention: in cuDNN the weights never exist."""
+    length = query.shape[1], kv.key.shape[1]
+    mask = jnp.broadcast_to(mask, (mask.shape[0], *length))  # cuDNN broadcasts no T
+    return jax.nn.dot_product_attention(
+        query, kv.key, kv.value, mask=mask[:, None], implementation=implementation
+    )
+
+
+def suits_cudnn(query: Float[Array, "B T N H"], kv: KeyValues) -> bool:
+    """Whether cuDNN has a kernel for these, its gradient included.
+
+    What JAX 0.10 asks for with a mask. One decoding step, T = 1, is none of them.
+    """
+    *_, heads_width = query.shape
+    lengths = query.shape[1], kv.key.shape[1]
+    return (
+        query.dtype in (jnp.bfloat16, jnp.float16)
+        and heads_width % 8 == 0
+        and heads_width <= 128
+        and not any(length % 2 for length in lengths)
+    )
+
+
+def _on_nvidia() -> bool:
+    """Cards before Ampere, which lack the kernel, call themselves Tesla.
+
+    Asked while tracing: `lax.platform_dependent` would trace cuDNN's branch on every
+    machine, which fails without cuDNN, and keep what both branches' gradients need.
+    """
+    return jax.local_devices()[0].device_kind.startswith("NVIDIA")
 
 
 def write(past: KeyValues, new: KeyValues, position: Int[Array, ""]) -> KeyValues:
@@ -84,7 +125,12 @@ class MultiHeadAttention(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     def setup(self) -> None:
-        linear = partial(nn.DenseGeneral, use_bias=False, dtype=self.dtype)
+        linear = partial(
+            nn.DenseGeneral,
+            use_bias=False,
+            dtype=self.dtype,
+            dot_general=flat_product,
+        )
         heads = (self.num_heads, self.dim // self.num_heads)
         self.query, self.key, self.value = linear(heads), linear(heads), linear(heads)
         self.output = linear(self.dim, axis=(-2, -1))

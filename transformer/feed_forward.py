@@ -1,12 +1,15 @@
 """The position-wise feed-forward layer, section 3.3 of the paper."""
 
 from collections.abc import Callable
+from functools import partial
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
+
+from transformer.products import flat_product
 
 Activation = Callable[[Float[Array, "*B F"]], Float[Array, "*B F"]]
 
@@ -21,10 +24,9 @@ class FeedForward(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
-        hidden = nn.Dense(self.hidden_dim, dtype=self.dtype, name="hidden")(x)
-        return nn.Dense(self.dim, dtype=self.dtype, name="output")(
-            self.activation(hidden)
-        )
+        linear = partial(nn.Dense, dtype=self.dtype, dot_general=flat_product)
+        hidden = linear(self.hidden_dim, name="hidden")(x)
+        return linear(self.dim, name="output")(self.activation(hidden))
 
 
 class GatedFeedForward(nn.Module):
@@ -40,8 +42,9 @@ class GatedFeedForward(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
-        def linear(width: int, name: str) -> nn.Dense:
-            return nn.Dense(width, use_bias=False, dtype=self.dtype, name=name)
-
-        gate = self.activation(linear(self.hidden_dim, "gate")(x))
-        return linear(self.dim, "output")(gate * linear(self.hidden_dim, "hidden")(x))
+        linear = partial(
+            nn.Dense, use_bias=False, dtype=self.dtype, dot_general=flat_product
+        )
+        gate = self.activation(linear(self.hidden_dim, name="gate")(x))
+        hidden = linear(self.hidden_dim, name="hidden")(x)
+        return linear(self.dim, name="output")(gate * hidden)

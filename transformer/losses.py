@@ -48,11 +48,17 @@ def _fused(smoothing, states, table, targets):
         loss, _ = _chunk_loss(smoothing, x, labels, table)
         return total + loss, None
 
-    return jax.lax.scan(add, jnp.zeros(()), _chunks(states, targets, len(table)))[0]
+    chunks = _chunks(states, targets, len(table))
+    total, _ = jax.lax.scan(add, jnp.zeros(()), chunks)
+    return total - smoothing * _mean_scores(states, table, targets)
 
 
 def _forward(smoothing, states, table, targets):
-    """The loss, and its gradients in the same pass."""
+    """The loss, and its gradients in the same pass.
+
+    The table's gradient is summed transposed: with the long axis last, XLA:CPU's
+    product is a quarter faster.
+    """
 
     def add(carry, chunk):
         total, table_grad = carry
@@ -60,15 +66,16 @@ def _forward(smoothing, states, table, targets):
         loss, score_grads = _chunk_loss(smoothing, x, labels, table)
         x_grad = jnp.einsum("nV,VD->nD", score_grads, table.astype(x.dtype))
         table_grad += jnp.einsum(
-            "nV,nD->VD", score_grads, x, preferred_element_type=jnp.float32
+            "nD,nV->DV", x, score_grads, preferred_element_type=jnp.float32
         )
         return (total + loss, table_grad), x_grad
 
-    start = jnp.zeros(()), jnp.zeros(table.shape, jnp.float32)
+    start = jnp.zeros(()), jnp.zeros(table.T.shape, jnp.float32)
     chunks = _chunks(states, targets, len(table))
     (total, table_grad), x_grads = jax.lax.scan(add, start, chunks)
+    total -= smoothing * _mean_scores(states, table, targets)
     states_grad = x_grads.reshape(-1, states.shape[-1])[: len(states)]  # unchunked
-    return total, (states_grad, table_grad.astype(table.dtype))
+    return total, (states_grad, table_grad.T.astype(table.dtype))
 
 
 def _backward(smoothing, gradients, outer):
@@ -101,21 +108,32 @@ def _chunk_loss(
 ) -> tuple[Float[Array, ""], Float[Array, "n V"]]:
     """The summed loss, and its gradient by the scores: softmax minus smoothed target.
 
-    The scores are read twice: for their log-sum-exp, and for the gradient. What the
-    loss needs of them besides is a sum and one element of each row.
+    The loss lacks `smoothing` times the mean scores, which `_mean_scores` gives without
+    reading all scores once more. The scores of the targets are made from their rows, so
+    that the powers can take the place of the scores.
     """
     scores = _scores(x, table)
-    normalizer = jax.nn.logsumexp(scores, axis=-1)
     real = targets != PAD
+    highest = scores.max(axis=-1)
+    powers = jnp.exp(scores - highest[:, None])
+    total = powers.sum(axis=-1)
+    rows = table[targets].astype(x.dtype)
+    chosen = jnp.einsum("nD,nD->n", x, rows, preferred_element_type=jnp.float32)
+    losses = highest + jnp.log(total) - (1 - smoothing) * chosen
     hit = targets[:, None] == jax.lax.broadcasted_iota(targets.dtype, scores.shape, 1)
-    chosen = jnp.take_along_axis(scores, targets[:, None], axis=-1)[:, 0]
-    mean = scores.mean(axis=-1)
-    losses = normalizer - (1 - smoothing) * chosen - smoothing * mean
     uniform = smoothing / scores.shape[-1]
     smoothed = jnp.where(hit, 1 - smoothing + uniform, uniform)
-    gradient = jnp.exp(scores - normalizer[:, None]) - smoothed
+    gradient = powers * (1 / total)[:, None] - smoothed
     gradient = jnp.where(real[:, None], gradient, 0).astype(x.dtype)
     return losses.sum(where=real), gradient
+
+
+def _mean_scores(
+    states: Float[Array, "n D"], table: Float[Array, "V D"], targets: Int[Array, " n"]
+) -> Float[Array, ""]:
+    """The sum over real tokens of the mean of their scores."""
+    real = (targets != PAD)[:, None]
+    return states.sum(axis=0, dtype=jnp.float32, where=real) @ table.mean(axis=0)
 
 
 def _scores(x: Float[Array, "n D"], table: Float[Array, "V D"]) -> Float[Array, "n V"]:

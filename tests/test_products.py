@@ -1,0 +1,37 @@
+"""A flat product is the product over the same axes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from transformer.products import flat_product
+
+B, T, D, N, H = 2, 3, 8, 2, 4
+
+SHAPES = {
+    "one axis to one": ((B, T, D), (D, H), 1),
+    "one axis to heads": ((B, T, D), (D, N, H), 1),
+    "heads to one axis": ((B, T, N, H), (N, H, D), 2),
+    "no batch": ((D,), (D, H), 1),
+}
+
+
+@pytest.mark.parametrize(("x", "kernel", "count"), SHAPES.values(), ids=SHAPES.keys())
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_it_is_lax_dot_general_with_its_gradients(x, kernel, count, dtype):
+    random = np.random.default_rng(0)
+    args = [jnp.asarray(random.normal(size=shape), dtype) for shape in (x, kernel)]
+    last, first = range(len(x) - count, len(x)), range(count)
+    axes = ((tuple(last), tuple(first)), ((), ()))
+
+    def all_of(product):
+        y, pull = jax.vjp(lambda *args: product(*args, axes), *args)
+        return y, *pull(jnp.cos(y))
+
+    found, expected = jax.jit(lambda: (all_of(flat_product), all_of(lax.dot_general)))()
+    for ours, right in zip(found, expected, strict=True):
+        assert (ours.shape, ours.dtype) == (right.shape, right.dtype)
+        ours, right = (np.array(leaf, np.float32) for leaf in (ours, right))
+        np.testing.assert_allclose(ours, right, rtol=1e-2, atol=1e-5)

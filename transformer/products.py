@@ -1,0 +1,28 @@
+"""The matrix product of a layer, in the form that compilers do best with."""
+
+import math
+from typing import Any
+
+from jaxtyping import Array, Float
+
+Contraction = tuple[tuple[tuple[int, ...], tuple[int, ...]], Any]
+
+
+def flat_product(
+    x: Float[Array, "..."],
+    kernel: Float[Array, "..."],
+    dimension_numbers: Contraction,
+    precision: None = None,
+) -> Float[Array, "..."]:
+    """`lax.dot_general` over the last axes of `x` and the first of `kernel`.
+
+    Sentences and positions become rows of one matrix, heads columns of one. The result
+    is the same; but of three axes or more XLA:CPU makes the kernel's gradient by
+    transposing whole activations (benchmarks/RESULTS.md).
+    """
+    del precision  # of Flax's layers, which call this; ours leave it
+    ((_, contracted), _) = dimension_numbers
+    count = len(contracted)
+    width = math.prod(kernel.shape[:count])
+    product = x.reshape(-1, width) @ kernel.reshape(width, -1)
+    return product.reshape(x.shape[: x.ndim - count] + kernel.shape[count:])
