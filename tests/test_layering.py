@@ -29,6 +29,7 @@ RUNGS: list[dict[str, str]] = [
         "metrics": "",
         "optimizers": "axes config",
         "positions": "",
+        "remat": "",
         "sampling": "search symbols",
         "search": "symbols",
         "strategies": "errors sampling search",
@@ -50,7 +51,7 @@ RUNGS: list[dict[str, str]] = [
     {
         "checkpoints": "errors",
         "folder": "config errors tokenizer",
-        "model": "attention config dropout embeddings layers masks positions",
+        "model": "attention config dropout embeddings layers masks positions remat",
         "weights": "axes checkpoints errors model",
     },
     {

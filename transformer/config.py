@@ -132,6 +132,9 @@ class TrainingConfig:
     label_smoothing: float = 0.1
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Type of the products; auto is float32 on a CPU and bfloat16 elsewhere."""
+    remat: Literal["none", "dots", "layers"] = "none"
+    """What the backward pass computes again to save memory: nothing, all of a layer but
+    its products with parameters, or all of it; each keeps less and takes longer."""
     log_every: int = 50
     eval_every: int = 1000
     """Updates between validations, each followed by a checkpoint."""
