@@ -49,6 +49,7 @@ RUNGS: list[dict[str, str]] = [
         "store": "errors",
     },
     {
+        "budget": "batches errors",
         "checkpoints": "errors",
         "folder": "config errors tokenizer",
         "model": "attention config dropout embeddings layers masks positions remat",
