@@ -237,7 +237,7 @@ def build(cfg: Config, tokenizers: Tokenizers) -> Transformer:
     """The network for a vocabulary."""
     sizes = tokenizers.source.size, tokenizers.target.size
     dtype = devices.dtype(cfg.training.precision)
-    return Transformer(folder.sized(cfg.model, sizes), dtype)
+    return Transformer(folder.sized(cfg.model, sizes), dtype, cfg.training.remat)
 
 
 def count(params: Params) -> int:
@@ -252,7 +252,7 @@ def mean(trees: Iterable[Params], number: int) -> Params:
 
 def _plan(cfg: Config, data: Dataset) -> Plan:
     lengths = batches.lengths(data.store)
-    shapes = batches.shapes(lengths[data.fitting], cfg.data.tokens)
+    shapes = batches.shapes(lengths[data.fitting], cfg.data.budget)
     accumulate, seed = cfg.data.accumulate, cfg.training.seed
     return Plan(lengths, data.fitting, shapes, accumulate, seed)
 
@@ -267,6 +267,6 @@ def _too_large(error: Exception, cfg: DataConfig) -> Exception:
     if "RESOURCE_EXHAUSTED" not in str(error):
         return error
     return InputError(
-        f"A batch of data.tokens={cfg.tokens} does not fit into the memory of the "
+        f"A batch of data.tokens={cfg.budget} does not fit into the memory of the "
         "device. Halve it, and double data.accumulate to keep the size of an update."
     )
