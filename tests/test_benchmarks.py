@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from benchmarks import compare, flops, scaling, train
+from benchmarks import compare, flops, memory, scaling, train
 from benchmarks.work import Work, task
 from transformer import batches
 
@@ -31,10 +31,16 @@ def test_longer_sentences_cost_more_operations_a_token(small):
 
 
 def test_a_comparison_goes_on_without_the_rivals_that_cannot_run(tmp_path):
-    """A turn of ours costs a start of JAX, so one process has to do."""
-    sizes = {"tokens": 64, "length": 8, "vocabulary": 64, "layers": 1}
+
     command = compare.Command(
-        **sizes, rounds=1, seconds=0.1, windows=1, rivals_python=str(tmp_path / "none")
+        tokens=64,
+        length=8,
+        vocabulary=64,
+        layers=1,
+        rounds=1,
+        seconds=0.1,
+        windows=1,
+        rivals_python=str(tmp_path / "none"),
     )
     result = compare.measured(command)
     assert result["rates"].keys() == {compare.OURS}
@@ -75,3 +81,12 @@ def test_a_curve_counts_twice_the_work_for_twice_the_tokens():
     assert twice.operations == 2 * once.operations
     rows = re.findall(r"^\| (?:64|128) \|.*", scaling.table("tokens", points), re.M)
     assert len(rows) == 2 and "| 2.00 |" in rows[1]
+
+
+def test_every_other_way_needs_less_memory_than_the_plain_one():
+    work = Work(tokens=1024, length=8, vocabulary=512, layers=1)
+    plain, *others = memory.measured(work)
+    assert len(others) == 5
+    assert all(way.temporary < plain.temporary for way in others)
+    assert all(way.arguments == plain.arguments for way in others[:3])
+    assert "| 1.00 |" in memory.row(plain, plain)

@@ -37,7 +37,7 @@ def model(norm, kind):
         dim=16,
         hidden_dim=24,
         num_heads=2,
-        encoder_layers=2,
+        encoder_layers=1,
         decoder_layers=2,
         norm=norm,
         dropout=0.3,
@@ -52,25 +52,30 @@ def parameters(norm) -> Any:
     return init(jax.random.key(0), tokens, tokens)
 
 
-def loss_and_gradients(norm, kind, seed):
+@lru_cache
+def loss_and_gradients(norm, kind) -> Any:
+    """As a compiled function of the key of dropout."""
     loss = partial(loss_sum, model(norm, kind), 0.1)
-    key = jax.random.key(seed)
-    (value, _), gradients = jit(jax.value_and_grad(loss, has_aux=True))(
-        parameters(norm), batch(3, 8), key
-    )
-    return value, gradients
+    program = jit(jax.value_and_grad(loss, has_aux=True))
+
+    def run(seed):
+        args = parameters(norm), batch(3, 8), jax.random.key(seed)
+        (value, _), gradients = program(*args)
+        return value, gradients
+
+    return run
 
 
 @pytest.mark.parametrize("norm", ["pre", "post"])
 @KINDS
 def test_loss_and_gradients_are_the_same_dropout_included(norm, kind):
-    value, gradients = loss_and_gradients(norm, "none", seed=1)
-    other, others = loss_and_gradients(norm, kind, seed=1)
+    value, gradients = loss_and_gradients(norm, "none")(1)
+    other, others = loss_and_gradients(norm, kind)(1)
     np.testing.assert_allclose(value, other, rtol=1e-6)
     jax.tree.map(
         partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4), gradients, others
     )
-    different, _ = loss_and_gradients(norm, kind, seed=2)
+    different, _ = loss_and_gradients(norm, kind)(2)
     assert abs(value - different) > 1e-3
 
 
@@ -102,7 +107,7 @@ def test_each_kind_needs_less_memory_than_the_one_before():
 
     none, dots, layers = map(temporary_bytes, ("none", "dots", "layers"))
     assert dots < 0.9 * none
-    assert layers < 0.7 * none
+    assert layers < 0.7 * none and layers < dots
 
 
 @KINDS
