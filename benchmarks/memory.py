@@ -8,7 +8,7 @@ same for all.
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import tyro
 
@@ -47,9 +47,9 @@ def measured(work: Work) -> Iterator[Way]:
     yield _way("ours, both", work, PARTS, tokens=part, remat="layers")
 
 
-def _way(name: str, work: Work, accumulate: int = 1, **changes: object) -> Way:
-    changed: Work = dataclasses.replace(work, **changes)  # pyright: ignore
-    programs = measure.compile_all(task(changed), accumulate=accumulate)
+def _way(name: str, work: Work, accumulate: int = 1, **changes: Any) -> Way:
+    made = task(dataclasses.replace(work, **changes))
+    programs = measure.compile_all(made, accumulate=accumulate)
     return Way(
         name,
         programs.most("temp"),

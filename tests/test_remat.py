@@ -103,7 +103,8 @@ def test_each_kind_needs_less_memory_than_the_one_before():
         program = jit(jax.grad(loss, has_aux=True)).lower(
             parameters("post"), batch(256, 16), jax.random.key(0)
         )
-        return program.compile().memory_analysis().temp_size_in_bytes
+        analysis: Any = program.compile().memory_analysis()
+        return analysis.temp_size_in_bytes
 
     none, dots, layers = map(temporary_bytes, ("none", "dots", "layers"))
     assert dots < 0.9 * none
