@@ -68,18 +68,21 @@ class Programs(NamedTuple):
         return max(getattr(analysis, f"{kind}_size_in_bytes") for analysis in analyses)
 
 
-def compile_all(task: Task, shapes: Sequence[Shape] | None = None) -> Programs:
+def compile_all(
+    task: Task, shapes: Sequence[Shape] | None = None, accumulate: int = 1
+) -> Programs:
     """Compiles as training does, ahead of time, but without the persistent cache.
 
     Args:
         shapes: of the batches to come, if not all of the task's plan.
+        accumulate: parts of each update.
     """
     jax.config.update("jax_enable_compilation_cache", val=False)
     state = jax.eval_shape(task.state)
     jitted = jax.jit(task.step(), donate_argnums=0)
     compiled, seconds = {}, []
     for shape in shapes or task.plan.shapes:
-        example = batches.example(shape, accumulate=1)
+        example = batches.example(shape, accumulate)
         clock = [time.perf_counter()]
         traced = jitted.trace(state, example)
         clock.append(time.perf_counter())
@@ -95,21 +98,26 @@ class Runner:
     """Takes steps, window by window; the state lives on between them."""
 
     def __init__(
-        self, update: Update, state: TrainState, stream: Iterator[Batch]
+        self,
+        update: Update,
+        state: TrainState,
+        stream: Iterator[Batch],
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._update, self._state, self._stream = update, state, stream
+        self._clock = clock
 
     def window(self, steps: int) -> Window:
         """As training: the host waits for a step while the device works on the next."""
         tokens, last = 0, None
-        start = time.perf_counter()
+        start = self._clock()
         for batch in islice(self._stream, steps):
             self._state, metrics = self._update(self._state, batch)
             tokens += int((batch.labels != PAD).sum())
             jax.block_until_ready(last)
             last = metrics
         jax.block_until_ready(self._state)
-        return Window(tokens, steps, time.perf_counter() - start)
+        return Window(tokens, steps, self._clock() - start)
 
     def steps_in(self, seconds: float) -> int:
         """How many steps take about so long, at least one. Warms up."""

@@ -82,6 +82,9 @@ class Work:
     formulation: Literal["ours", "plain"] = "ours"
     """Of the loss; plain holds the logits as a whole and differentiates through."""
 
+    remat: Literal["none", "dots", "layers"] = "none"
+    """What the backward pass computes again; see `TrainingConfig`."""
+
     def __post_init__(self) -> None:
         if self.length < 2 or self.tokens < self.length:
             raise InputError(
@@ -138,7 +141,7 @@ def task(work: Work) -> Task:
     cfg = config(work, vocabulary)
     return Task(
         cfg=cfg,
-        model=Transformer(cfg.model, devices.dtype(cfg.training.precision)),
+        model=Transformer(cfg.model, devices.dtype(cfg.training.precision), work.remat),
         optimizer=optimizers.make(cfg.optimizer, cfg.training.steps),
         store=sentences,
         plan=Plan(lengths, np.ones(len(lengths), bool), shapes, 1, cfg.training.seed),

@@ -1,8 +1,10 @@
 """The benchmarks run, and count the operations that a program performs."""
 
+import re
+
 import pytest
 
-from benchmarks import flops, train
+from benchmarks import compare, flops, memory, scaling, train
 from benchmarks.work import Work, task
 from transformer import batches
 
@@ -26,3 +28,65 @@ def test_longer_sentences_cost_more_operations_a_token(small):
     lengths = batches.lengths(small.store)
     once, twice = (flops.per_target_token(small.cfg.model, n * lengths) for n in (1, 2))
     assert once < twice < 2 * once
+
+
+def test_a_comparison_goes_on_without_the_rivals_that_cannot_run(tmp_path):
+
+    command = compare.Command(
+        tokens=64,
+        length=8,
+        vocabulary=64,
+        layers=1,
+        rounds=1,
+        seconds=0.1,
+        windows=1,
+        rivals_python=str(tmp_path / "none"),
+    )
+    result = compare.measured(command)
+    assert result["rates"].keys() == {compare.OURS}
+    assert result["skipped"].keys() == compare.RIVALS.keys()
+    assert result["ratio"] is None
+    text = compare.report(result)
+    assert "No rival could run" in text and "left out: " in text
+
+
+def test_a_comparison_names_the_medians_and_the_fastest_rivals_ratio(monkeypatch):
+    turns = iter([300, 100, 50, 330, 150, 60, 270, 140, 40])
+
+    def turn(line):
+        del line
+        rate = next(turns)
+        return {
+            "tokens_per_second": rate,
+            "limit_tokens_per_second": 2 * rate,
+            "device": "abacus",
+        }
+
+    monkeypatch.setattr(compare, "_turn", turn)
+    result = compare.measured(compare.Command(rounds=3))
+    medians = [rate["median"] for rate in result["rates"].values()]
+    assert medians == [300, 140, 50]
+    assert result["ratio"] == 300 / 140
+    assert result["limit_tokens_per_second"] == 660
+    assert "2.14" in compare.report(result)
+
+
+def test_a_curve_counts_twice_the_work_for_twice_the_tokens():
+    work = Work(length=8, vocabulary=64, layers=1)
+    command = scaling.Command(work=work, seconds=0.01, windows=1)
+    points = scaling.measured(command, "tokens", (64, 128))
+    once, twice = points
+    assert (once.value, twice.value) == (64, 128)
+    assert twice.tokens == 2 * once.tokens
+    assert twice.operations == 2 * once.operations
+    rows = re.findall(r"^\| (?:64|128) \|.*", scaling.table("tokens", points), re.M)
+    assert len(rows) == 2 and "| 2.00 |" in rows[1]
+
+
+def test_every_other_way_needs_less_memory_than_the_plain_one():
+    work = Work(tokens=1024, length=8, vocabulary=512, layers=1)
+    plain, *others = memory.measured(work)
+    assert len(others) == 5
+    assert all(way.temporary < plain.temporary for way in others)
+    assert all(way.arguments == plain.arguments for way in others[:3])
+    assert "| 1.00 |" in memory.row(plain, plain)

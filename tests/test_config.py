@@ -137,7 +137,8 @@ def test_heads_must_share_the_width_evenly(dim, heads):
 
 
 def test_a_batch_must_hold_the_longest_sentence():
-    assert DataConfig(tokens=64, max_length=64).tokens == 64
+    assert DataConfig(tokens=64, max_length=64).budget == 64
+    assert DataConfig(tokens="auto").tokens == "auto"
     with pytest.raises(InputError, match="tokens=63 .*max_length=64.*Raise"):
         DataConfig(tokens=63, max_length=64)
 

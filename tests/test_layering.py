@@ -32,6 +32,7 @@ RUNGS: list[dict[str, str]] = [
         "positions": "",
         "processes": "errors",
         "products": "",
+        "remat": "",
         "sampling": "search symbols",
         "search": "symbols",
         "strategies": "errors sampling search",
@@ -51,9 +52,10 @@ RUNGS: list[dict[str, str]] = [
         "store": "errors",
     },
     {
+        "budget": "batches errors",
         "checkpoints": "errors processes",
         "folder": "config errors tokenizer",
-        "model": "attention config dropout embeddings layers masks positions",
+        "model": "attention config dropout embeddings layers masks positions remat",
         "weights": "axes checkpoints errors model parallel",
     },
     {

@@ -69,8 +69,8 @@ class DataConfig:
     target: str = "hi"
     max_length: int = 128
     """Pairs with more tokens than this on a side are left out, and reported."""
-    tokens: int = 4096
-    """Target positions of a batch, padding included."""
+    tokens: int | Literal["auto"] = 4096
+    """Target positions of a batch, padding included; auto takes as many as fit."""
     accumulate: int = 1
     """Batches whose gradients make one update."""
     tokenizer: Literal["bpe", "unigram"] = "bpe"
@@ -78,10 +78,11 @@ class DataConfig:
     """Sentences sampled to train the tokenizer."""
 
     def __post_init__(self) -> None:
-        _positive(self, "max_length", "tokens", "accumulate")
-        _positive(self, "tokenizer_sentences")
+        _positive(self, "max_length", "accumulate", "tokenizer_sentences")
         _choices(self)
-        if self.tokens < self.max_length:
+        if self.tokens != "auto":
+            _positive(self, "tokens")
+        if self.tokens != "auto" and self.tokens < self.max_length:
             raise InputError(
                 f"data.tokens={self.tokens} cannot hold one sentence of "
                 f"data.max_length={self.max_length}. Raise the one or lower the other."
@@ -91,6 +92,12 @@ class DataConfig:
                 f"data.source and data.target are both {self.source!r}; "
                 "name two languages."
             )
+
+    @property
+    def budget(self) -> int:
+        """`tokens`, once it is a number."""
+        assert self.tokens != "auto", "found before training begins"
+        return self.tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +139,9 @@ class TrainingConfig:
     label_smoothing: float = 0.1
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Type of the products; auto is float32 on a CPU and bfloat16 elsewhere."""
+    remat: Literal["none", "dots", "layers"] = "none"
+    """What the backward pass computes again to save memory: nothing, all of a layer but
+    its products with parameters, or all of it; each keeps less and takes longer."""
     log_every: int = 50
     eval_every: int = 1000
     """Updates between validations, each followed by a checkpoint."""

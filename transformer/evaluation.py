@@ -72,7 +72,7 @@ class Evaluator:
         self._store = store.collect(map(tokenizers.encode, pairs))
         lengths = batches.lengths(self._store)
         fitting = lengths.max(axis=1) <= cfg.data.max_length
-        shapes = batches.shapes(lengths[fitting], cfg.data.tokens)
+        shapes = batches.shapes(lengths[fitting], cfg.data.budget)
         self._plan = batches.Plan(lengths, fitting, shapes, accumulate=1, seed=0)
         objective = Objective(model, cfg.training.label_smoothing, mesh)
         whole = parallel.whole(mesh)

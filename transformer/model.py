@@ -20,7 +20,7 @@ The paper's table 3 rounds these to 65 M and 213 M.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -33,6 +33,7 @@ from transformer.config import ModelConfig
 from transformer.dropout import Dropout
 from transformer.embeddings import Embedding
 from transformer.layers import Layout
+from transformer.remat import Kind, rematerialised
 
 Cache = tuple[KeyValues, ...]
 """Keys and values of the decoder's past, one pair a layer."""
@@ -71,11 +72,27 @@ def _count(tokens: Int[Array, "B T"]) -> Int[Array, "B T"]:
     return jnp.broadcast_to(jnp.arange(tokens.shape[1])[None], tokens.shape)
 
 
+def _keep_less(layer: nn.Module, kind: Kind, *args: Any) -> Any:
+    """`layer(*args, train=True)`, whose gradient keeps less."""
+    module, variables = layer.unbind()
+    assert layer.scope is not None
+
+    def run(variables: Any, rngs: Any, *args: Any) -> Any:
+        return module.apply(variables, *args, train=True, rngs=rngs)
+
+    return rematerialised(run, kind)(variables, layer.scope.rngs, *args)
+
+
 class Transformer(nn.Module):
-    """ "Attention Is All You Need", figure 1. Computes in `dtype`."""
+    """ "Attention Is All You Need", figure 1. Computes in `dtype`.
+
+    Args:
+        remat: what the backward pass computes again; see `TrainingConfig.remat`.
+    """
 
     cfg: ModelConfig
     dtype: DTypeLike = jnp.float32
+    remat: Literal["none", "dots", "layers"] = "none"
 
     def setup(self) -> None:
         cfg, dtype = self.cfg, self.dtype
@@ -112,7 +129,7 @@ class Transformer(nn.Module):
         x = self.source_positions(embedding(source), layout.positions)
         x = self.dropout(x, train=train)
         for layer in self.encoder:
-            x = layer(x, layout, train=train)
+            x = self._run(layer, x, layout, train=train)
         x = self.encoder_norm(x)
         kvs = tuple(layer.memory(x, layout.positions) for layer in self.decoder)
         return Memory(kvs, layout.mask)
@@ -182,6 +199,12 @@ class Transformer(nn.Module):
         pasts = cache or (None,) * self.cfg.decoder_layers
         kvs = []
         for layer, kv, past in zip(self.decoder, memory.layers, pasts, strict=True):
-            x, new = layer(x, layout, kv, memory.mask, past, train=train)
+            x, new = self._run(layer, x, layout, kv, memory.mask, past, train=train)
             kvs.append(new)
         return self.decoder_norm(x), tuple(kvs)
+
+    def _run(self, layer: nn.Module, *args: Any, train: bool) -> Any:
+        """The one place where rematerialisation goes around the layers."""
+        if self.remat == "none" or not train:
+            return layer(*args, train=train)
+        return _keep_less(layer, self.remat, *args)

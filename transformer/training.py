@@ -248,7 +248,7 @@ def build(cfg: Config, tokenizers: Tokenizers) -> Transformer:
     """The network for a vocabulary."""
     sizes = tokenizers.source.size, tokenizers.target.size
     dtype = devices.dtype(cfg.training.precision)
-    return Transformer(folder.sized(cfg.model, sizes), dtype)
+    return Transformer(folder.sized(cfg.model, sizes), dtype, cfg.training.remat)
 
 
 def count(params: Params) -> int:
@@ -270,7 +270,7 @@ def _stopping(interrupts: Interrupts, before: Outcome | None) -> bool:
 
 def _plan(cfg: Config, data: Dataset) -> Plan:
     lengths = batches.lengths(data.store)
-    shapes = batches.shapes(lengths[data.fitting], cfg.data.tokens)
+    shapes = batches.shapes(lengths[data.fitting], cfg.data.budget)
     accumulate, seed = cfg.data.accumulate, cfg.training.seed
     return Plan(lengths, data.fitting, shapes, accumulate, seed)
 

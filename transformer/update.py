@@ -107,6 +107,6 @@ def too_large(error: Exception, cfg: DataConfig) -> Exception:
     if "RESOURCE_EXHAUSTED" not in str(error):
         return error
     return InputError(
-        f"A batch of data.tokens={cfg.tokens} does not fit into the memory of the "
+        f"A batch of data.tokens={cfg.budget} does not fit into the memory of the "
         "device. Halve it, and double data.accumulate to keep the size of an update."
     )

@@ -228,7 +228,7 @@ def run(name: str, build: Build) -> None:
     """The whole script of a rival."""
     args = arguments(name)
     torch.manual_seed(0)
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(_cores())
     torch.set_float32_matmul_precision("high")
     size = SIZES[args.model]
     stream, vocabulary = batches(args)
@@ -252,6 +252,13 @@ def run(name: str, build: Build) -> None:
     if args.json:
         with open(args.json, "w", encoding="utf-8") as file:
             json.dump(result, file)
+
+
+def _cores() -> int:
+    """Those that this process may use, which can be fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _result(windows: list[tuple[int, float]]) -> dict[str, float | int | None]:

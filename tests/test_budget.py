@@ -1,0 +1,114 @@
+"""The largest batch that fits, on made-up memories and on a real program."""
+
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transformer import ModelConfig, Transformer, batches, budget, optimizers
+from transformer.config import OptimizerConfig
+from transformer.errors import InputError
+from transformer.step import initial_state, train_step
+
+BYTES = st.integers(0, 10**12)
+LEAST = st.integers(1, 1000)
+TIMES = st.integers(1, 10**6)
+
+
+@given(base=BYTES, slope=st.integers(0, 10**7), memory=BYTES, least=LEAST, times=TIMES)
+def test_what_is_found_fits_and_nothing_a_tenth_larger_does(
+    base, slope, memory, least, times
+):
+    def linear(tokens):
+        return base + slope * tokens
+
+    most = least * times
+    if linear(least) > memory:
+        with pytest.raises(InputError, match="data.max_length"):
+            budget.largest(linear, memory, least, most)
+        return
+    found = budget.largest(linear, memory, least, most)
+    assert least <= found <= most and linear(found) <= memory
+    larger = min(most, 1.1 * found)
+    assert larger == found or 1.1 * found >= most or linear(larger) > memory
+
+
+@given(
+    steps=st.lists(st.integers(0, 10**6), min_size=1),
+    power=st.floats(0.1, 4),
+    memory=st.integers(0, 10**9),
+    least=LEAST,
+    times=TIMES,
+)
+def test_whatever_memory_does_what_is_found_fits(steps, power, memory, least, times):
+    tried = []
+
+    def odd(tokens):
+        tried.append(tokens)
+        return int(tokens**power) + steps[tokens % len(steps)]
+
+    if odd(least) > memory:
+        return
+    tried.clear()
+    found = budget.largest(odd, memory, least, least * times)
+    assert found in tried and odd(found) <= memory
+    assert len(tried) <= budget.TRIES + 1
+
+
+def test_a_line_takes_three_programs_and_the_budget_is_readable():
+    tried = []
+
+    def linear(tokens):
+        tried.append(tokens)
+        return 1_000_000 + 777 * tokens
+
+    assert budget.largest(linear, 100_000_000, 128, 10**9) == 120_000
+    assert tried == [128, 256, 120_000]
+
+
+def test_a_corpus_smaller_than_the_memory_is_one_batch():
+    lengths = np.array([[3, 5], [9, 2]])
+    assert budget.most_useful(lengths) == 14
+    assert budget.largest(lambda _: 0, 1, least=9, most=14) == 14
+
+
+def test_the_memory_of_a_real_update_grows_with_its_tokens_and_counts_the_state():
+    cfg = ModelConfig(
+        vocab_size=43,
+        dim=16,
+        hidden_dim=24,
+        num_heads=2,
+        encoder_layers=1,
+        decoder_layers=1,
+    )
+    model, optimizer = (
+        Transformer(cfg),
+        optimizers.make(OptimizerConfig(peak=1e-3, warmup=4), steps=9),
+    )
+    state = jax.eval_shape(partial(initial_state, model, optimizer, 0))
+    step = jax.jit(partial(train_step, model, optimizer, 0.1), donate_argnums=0)
+    lengths = np.full((50, 2), 8)
+    needed = budget.of_update(step, state, lengths, accumulate=1)
+    small, large = needed(64), needed(512)
+    weights = sum(x.size for x in jax.tree.leaves(state.params))
+    assert 3 * 4 * weights < small  # Adam keeps two more numbers for each
+    assert small < large < 8 * small
+    found = budget.largest(
+        needed, (small + large) // 2, 64, budget.most_useful(lengths)
+    )
+    assert 64 < found < 512
+    assert batches.shapes(lengths, found)[0].rows > 2
+
+
+def test_a_container_leaves_less_than_the_machine_has(tmp_path, monkeypatch):
+    machine = budget.free_memory()
+    monkeypatch.setattr(budget, "CONTROL_GROUP", tmp_path)
+    (tmp_path / "memory.max").write_text("5000\n")
+    (tmp_path / "memory.current").write_text("3000\n")
+    assert machine > 1e6
+    assert budget.free_memory() == budget.SHARE * 2000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert budget.free_memory() > 1e6

@@ -1,0 +1,119 @@
+"""Recomputing instead of keeping changes memory, and nothing else."""
+
+from functools import lru_cache, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from transformer import ModelConfig, Transformer
+from transformer.batches import Batch, Packed
+from transformer.remat import POLICIES, rematerialised
+from transformer.step import loss_sum
+
+KINDS = pytest.mark.parametrize("kind", POLICIES)
+
+# These programs take longer to compile than to run.
+jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+
+
+def packed(tokens):
+    positions = np.broadcast_to(np.arange(tokens.shape[-1]), tokens.shape)
+    return Packed(tokens, np.ones_like(tokens), positions)
+
+
+def batch(rows, length):
+    source, target, labels = np.random.default_rng(0).integers(
+        4, 43, (3, rows, length), np.int32
+    )
+    return Batch(packed(source), packed(target), labels)
+
+
+def model(norm, kind):
+    cfg = ModelConfig(
+        vocab_size=43,
+        dim=16,
+        hidden_dim=24,
+        num_heads=2,
+        encoder_layers=1,
+        decoder_layers=2,
+        norm=norm,
+        dropout=0.3,
+    )
+    return Transformer(cfg, remat=kind)
+
+
+@lru_cache
+def parameters(norm) -> Any:
+    tokens = jnp.zeros((1, 1), jnp.int32)
+    init = jit(partial(model(norm, "none").init, train=False))
+    return init(jax.random.key(0), tokens, tokens)
+
+
+@lru_cache
+def loss_and_gradients(norm, kind) -> Any:
+    """As a compiled function of the key of dropout."""
+    loss = partial(loss_sum, model(norm, kind), 0.1)
+    program = jit(jax.value_and_grad(loss, has_aux=True))
+
+    def run(seed):
+        args = parameters(norm), batch(3, 8), jax.random.key(seed)
+        (value, _), gradients = program(*args)
+        return value, gradients
+
+    return run
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+@KINDS
+def test_loss_and_gradients_are_the_same_dropout_included(norm, kind):
+    value, gradients = loss_and_gradients(norm, "none")(1)
+    other, others = loss_and_gradients(norm, kind)(1)
+    np.testing.assert_allclose(value, other, rtol=1e-6)
+    jax.tree.map(
+        partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4), gradients, others
+    )
+    different, _ = loss_and_gradients(norm, kind)(2)
+    assert abs(value - different) > 1e-3
+
+
+@KINDS
+def test_translating_runs_the_very_same_program(kind):
+    def program(kind):
+        net = model("post", kind)
+
+        def run(params, source, tokens):
+            memory: Any = net.apply(params, source, train=False, method="encode")
+            args = tokens, jnp.array(1), net.empty_cache(2, 5), memory
+            return net.apply(params, *args, method="decode_step")
+
+        source, tokens = jnp.ones((2, 4), jnp.int32), jnp.ones(2, jnp.int32)
+        return str(jax.make_jaxpr(run)(parameters("post"), source, tokens))
+
+    assert program(kind) == program("none")
+
+
+def test_each_kind_needs_less_memory_than_the_one_before():
+    """Without the wait for the gradient all three would need about as much."""
+
+    def temporary_bytes(kind):
+        loss = partial(loss_sum, model("post", kind), 0.1)
+        program = jit(jax.grad(loss, has_aux=True)).lower(
+            parameters("post"), batch(256, 16), jax.random.key(0)
+        )
+        analysis: Any = program.compile().memory_analysis()
+        return analysis.temp_size_in_bytes
+
+    none, dots, layers = map(temporary_bytes, ("none", "dots", "layers"))
+    assert dots < 0.9 * none
+    assert layers < 0.7 * none and layers < dots
+
+
+@KINDS
+def test_gradients_that_are_not_finite_stay_so(kind):
+    def loss(x):
+        return rematerialised(jnp.sin, kind)(x).sum() * jnp.inf
+
+    assert not np.isfinite(jax.grad(loss)(jnp.ones(3))).any()

@@ -1,0 +1,130 @@
+"""`--data.tokens auto`: the largest batch that fits into memory, found before training.
+
+Nothing runs: programs are compiled for a few sizes of batch, XLA says what each would
+need, and the largest that fits is the budget.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Int
+
+from transformer import batches
+from transformer.errors import InputError
+
+SHARE = 0.8
+"""Of the free memory; the rest is for batches to come, checkpoints being written and
+evaluation."""
+
+TRIES = 8
+"""Most programs that are compiled in the search; where memory is linear, three."""
+
+CONTROL_GROUP = Path("/sys/fs/cgroup")
+"""Where Linux tells a container its limits."""
+
+
+def largest(
+    bytes_needed: Callable[[int], int], memory: int, least: int, most: int
+) -> int:
+    """The largest budget from `least` to `most` whose need fits into `memory`.
+
+    Memory grows about linearly with tokens, so each try goes where the line through the
+    last two meets the limit, in two significant digits. What is returned was tried. If
+    memory is linear, nothing 10 % larger fits.
+
+    Raises:
+        InputError: if not even `least` fits.
+    """
+    best, need = least, bytes_needed(least)
+    if need > memory:
+        raise InputError(
+            f"A batch of {least} target positions needs {need / 1e9:.2f} GB, but only "
+            f"{memory / 1e9:.2f} GB are free. Lower data.max_length or model.dim, or "
+            "use training.remat=layers."
+        )
+    too_much, guess = most + 1, min(2 * least, most)
+    for _ in range(TRIES - 1):
+        if guess <= best:
+            break
+        needed = bytes_needed(guess)
+        rise = max(1, needed - need)
+        meets = best + (memory - need) * (guess - best) // rise
+        if needed <= memory:
+            best, need = guess, needed
+        else:
+            too_much = guess
+        if 10 * meets < 11 * best:
+            break
+        guess = _readable(min(meets, too_much - 1))
+    return best
+
+
+def _readable(number: int) -> int:
+    """Rounded down to two significant digits: less by under a tenth."""
+    unit = 10 ** max(0, len(str(number)) - 2)
+    return number // unit * unit
+
+
+def of_update(
+    update: Any, state: Any, lengths: Int[np.ndarray, "n 2"], accumulate: int
+) -> Callable[[int], int]:
+    """Bytes that an update needs, state included, as a function of its token budget.
+
+    Args:
+        update: of state and batch, jitted; compiled here and never run.
+        state: an abstract one will do.
+        lengths: positions of each pair that is trained on.
+    """
+
+    def bytes_needed(tokens: int) -> int:
+        longest = batches.shapes(lengths, tokens)[0]
+        example = batches.example(longest, accumulate)
+        plan = update.lower(state, example).compile().memory_analysis()
+        return (
+            plan.temp_size_in_bytes
+            + plan.argument_size_in_bytes
+            + plan.output_size_in_bytes
+            - plan.alias_size_in_bytes
+        )
+
+    return bytes_needed
+
+
+def most_useful(lengths: Int[np.ndarray, "n 2"]) -> int:
+    """The budget of a batch that holds the whole corpus."""
+    return int(lengths.max(axis=1).sum())
+
+
+def free_memory() -> int:
+    """Bytes that a program may plan for on the device at hand."""
+    statistics = jax.local_devices()[0].memory_stats() or {}
+    if "bytes_limit" in statistics:
+        free = statistics["bytes_limit"] - statistics.get("bytes_in_use", 0)
+    else:
+        free = min(_free_pages(), _container_room())
+    return int(SHARE * free)
+
+
+def _free_pages() -> int:
+    """Bytes of main memory that nobody uses; where that is not told, half of all."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    if "SC_AVPHYS_PAGES" in os.sysconf_names:
+        return page * os.sysconf("SC_AVPHYS_PAGES")
+    return page * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def _container_room() -> int:
+    """Bytes up to the limit of the container that we are in, if any."""
+    try:
+        limit, used = (
+            (CONTROL_GROUP / f"memory.{name}").read_text("utf-8").strip()
+            for name in ("max", "current")
+        )
+    except OSError:
+        return sys.maxsize
+    return sys.maxsize if limit == "max" else max(0, int(limit) - int(used))
