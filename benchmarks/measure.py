@@ -126,6 +126,15 @@ class Runner:
         return max(1, round(seconds / taken))
 
 
+def input_rate(stream: Iterator[Batch], batches: int) -> float:
+    """Target tokens per second that the pipeline gives when nobody computes."""
+    next(stream)
+    start, tokens = time.perf_counter(), 0
+    for batch in islice(stream, batches):
+        tokens += int((batch.labels != PAD).sum())
+    return tokens / (time.perf_counter() - start)
+
+
 def matmul_rate(dtype: DTypeLike) -> float:
     """Operations per second of the fastest of some large products in `dtype`."""
     sides = (1024, 1536, 2048) if devices.on_cpu() else (4096, 8192, 16384)

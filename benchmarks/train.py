@@ -21,10 +21,13 @@ import tyro
 from benchmarks import flops, measure, shares
 from benchmarks.measure import Programs, Window
 from benchmarks.work import Task, Work, task
-from transformer import batches, devices
+from transformer import batches, devices, parallel
 from transformer.errors import InputError
 
 Result = dict[str, Any]
+
+INPUTS = 200
+"""Batches that the input pipeline is timed on, alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +59,13 @@ def measured(command: Command, task: Task) -> Result:
     limits.append(measure.matmul_rate(dtype))
     return {
         "work": dataclasses.asdict(command.work),
-        "device": devices.description(),
+        "device": devices.description(parallel.alone()),
         "dtype": str(jax.numpy.dtype(dtype)),
         "jax": jax.__version__,
         **_speed(windows),
         **_limit(task, limits, windows),
         "padding": task.plan.padding,
+        "input_tokens_per_second": measure.input_rate(task.stream(), INPUTS),
         **_cost(programs),
     }
 
@@ -115,6 +119,7 @@ def report(result: Result) -> str:
         "step": "{seconds_per_step:.4g} s, {padding:.1%} of positions are padding",
         "share of the limit": "{utilisation:.1%} of {limit_tokens_per_second:,.0f} "
         "tokens/s ({operations_per_token:.4g} operations a token)",
+        "input alone": "{input_tokens_per_second:,.0f} tokens/s",
         "matrix products": f"{result['matmul_before'] / 1e9:,.0f} GFLOP/s before, "
         f"{result['matmul_after'] / 1e9:,.0f} after",
         "compilation": "{programs} programs: trace {trace_seconds:.1f} s, lower "

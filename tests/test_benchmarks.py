@@ -1,10 +1,14 @@
 """The benchmarks run, and count the operations that a program performs."""
 
 import re
+from itertools import combinations
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from benchmarks import compare, flops, memory, scaling, train
+from benchmarks import batching, compare, flops, memory, scaling, train
 from benchmarks.work import Work, task
 from transformer import batches
 
@@ -21,6 +25,7 @@ def test_a_measurement_reports_rates_memory_and_compilation(small):
     assert result["tokens_per_second"] <= result["fastest_window"]
     assert 0 < result["utilisation"]
     assert result["programs"] == 1
+    assert result["input_tokens_per_second"] > 0
     assert "tokens/s" in train.report(result)
 
 
@@ -90,3 +95,28 @@ def test_every_other_way_needs_less_memory_than_the_plain_one():
     assert all(way.temporary < plain.temporary for way in others)
     assert all(way.arguments == plain.arguments for way in others[:3])
     assert "| 1.00 |" in memory.row(plain, plain)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 4))
+def test_buckets_are_cut_where_least_is_padding(seed, buckets):
+    lengths = np.random.default_rng(seed).integers(1, 9, (9, 2))
+    lengths = lengths[np.argsort(lengths.max(axis=1), kind="stable")]
+
+    def positions(cuts):
+        parts = np.split(lengths, cuts)
+        return sum(len(part) * part.max(axis=0).sum() for part in parts)
+
+    found = batching.boundaries(lengths, buckets)
+    assert len(found) < buckets
+    starts = np.flatnonzero(np.diff(lengths.max(axis=1)) > 0) + 1
+    ways = combinations(starts, min(buckets - 1, len(starts)))
+    assert positions(found) == min(map(positions, ways))
+
+
+def test_bucketed_batches_hold_every_pair_once_in_a_row_of_its_own(small):
+    lengths = batches.lengths(small.store)
+    plan = batching.Bucketed(lengths, tokens=64, buckets=2)
+    found = [plan.batch(number) for number in range(plan.per_epoch)]
+    rows = [row for _, [part] in found for row in part if len(row)]
+    assert sorted(np.concatenate(rows)) == list(range(len(lengths)))
+    assert all(len(part) == shape.rows for shape, [part] in found)

@@ -8,10 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transformer import ModelConfig, Transformer, batches, budget, optimizers
+from transformer import (
+    ModelConfig,
+    Transformer,
+    batches,
+    budget,
+    optimizers,
+    parallel,
+    update,
+)
 from transformer.config import OptimizerConfig
 from transformer.errors import InputError
-from transformer.step import initial_state, train_step
+from transformer.step import Objective, initial_state
 
 BYTES = st.integers(0, 10**12)
 LEAST = st.integers(1, 1000)
@@ -89,9 +97,11 @@ def test_the_memory_of_a_real_update_grows_with_its_tokens_and_counts_the_state(
         optimizers.make(OptimizerConfig(peak=1e-3, warmup=4), steps=9),
     )
     state = jax.eval_shape(partial(initial_state, model, optimizer, 0))
-    step = jax.jit(partial(train_step, model, optimizer, 0.1), donate_argnums=0)
+    mesh = parallel.make("data=1")
+    objective, state = Objective(model, 0.1, mesh), parallel.placed(mesh, state)
+    compiled = partial(update.compiled, objective, optimizer, 1, state)
     lengths = np.full((50, 2), 8)
-    needed = budget.of_update(step, state, lengths, accumulate=1)
+    needed = budget.of_update(compiled, lengths)
     small, large = needed(64), needed(512)
     weights = sum(x.size for x in jax.tree.leaves(state.params))
     assert 3 * 4 * weights < small  # Adam keeps two more numbers for each

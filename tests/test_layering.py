@@ -73,8 +73,9 @@ RUNGS: list[dict[str, str]] = [
         ),
         "experiments": "config",
         "fit": (
-            "cleaning config dataset errors evaluation folder journal parallel "
-            "processes strategies tokenizer training weights"
+            "batches budget cleaning config dataset errors evaluation folder journal "
+            "model optimizers parallel processes step strategies tokenizer training "
+            "update weights"
         ),
         "journal": "evaluation",
         "scripts": "devices errors processes",

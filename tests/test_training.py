@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from transformer import (
+    budget,
     checkpoints,
     dataset,
     experiments,
@@ -30,6 +31,8 @@ from transformer.translator import load
 QUIET = Console(quiet=True)
 
 fit = partial(fit_on, mesh="data=2")
+
+TIMES = {"tokens a second", "waiting for data"}
 
 NOUNS = {"dog": "Hund", "cat": "Katze", "bird": "Vogel", "horse": "Pferd"}
 VERBS = {"sees": "sieht", "likes": "mag", "hears": "hört", "follows": "verfolgt"}
@@ -147,10 +150,23 @@ def test_a_continued_run_equals_an_uninterrupted_one(
     fit(cfg, path, None, QUIET)
     assert_same(everything(path, cfg), everything(uninterrupted, cfg))
     timeless = [
-        [{k: v for k, v in line.items() if k != "tokens a second"} for line in lines]
+        [{k: v for k, v in line.items() if k not in TIMES} for line in lines]
         for lines in (reports(path), reports(uninterrupted))
     ]
     assert timeless[0] == timeless[1]
+
+
+def test_the_largest_batch_that_fits_is_found_once_and_kept(cfg, tmp_path, monkeypatch):
+    auto = dataclasses.replace(cfg.data, tokens="auto")
+    auto = dataclasses.replace(cfg, data=auto)
+    fit_until(auto, tmp_path / "run", 4, monkeypatch)
+    tokens = folder.describe(tmp_path / "run").config.data.tokens
+    assert isinstance(tokens, int) and tokens > cfg.data.max_length
+    monkeypatch.setattr(budget, "free_memory", lambda: 0)
+    fit(auto, tmp_path / "run", None, QUIET)
+    assert reports(tmp_path / "run")[-1]["step"] == cfg.training.steps
+    with pytest.raises(InputError, match=r"does not fit|are free"):
+        fit(auto, tmp_path / "other", None, QUIET)
 
 
 def test_a_run_continues_on_other_devices(cfg, uninterrupted, tmp_path, monkeypatch):
@@ -162,6 +178,11 @@ def test_a_run_continues_on_other_devices(cfg, uninterrupted, tmp_path, monkeypa
     assert found[0] == expected[0]
     for a, b in zip(found[1], expected[1], strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())
+
+
+def test_reports_say_how_long_data_was_waited_for(finished):
+    trained = [r for r in reports(finished) if r["kind"] == "training"]
+    assert all(0 <= report["waiting for data"] < 1 for report in trained)
 
 
 def test_a_signal_saves_the_state_and_the_run_continues_from_it(

@@ -8,13 +8,14 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
+from jax.stages import Compiled
 from jaxtyping import Int
 
 from transformer import batches
+from transformer.batches import Shape
 from transformer.errors import InputError
 
 SHARE = 0.8
@@ -71,20 +72,17 @@ def _readable(number: int) -> int:
 
 
 def of_update(
-    update: Any, state: Any, lengths: Int[np.ndarray, "n 2"], accumulate: int
+    compiled: Callable[[Shape], Compiled], lengths: Int[np.ndarray, "n 2"]
 ) -> Callable[[int], int]:
     """Bytes that an update needs, state included, as a function of its token budget.
 
     Args:
-        update: of state and batch, jitted; compiled here and never run.
-        state: an abstract one will do.
+        compiled: the update for batches of a shape; it is never run.
         lengths: positions of each pair that is trained on.
     """
 
     def bytes_needed(tokens: int) -> int:
-        longest = batches.shapes(lengths, tokens)[0]
-        example = batches.example(longest, accumulate)
-        plan = update.lower(state, example).compile().memory_analysis()
+        plan = compiled(batches.shapes(lengths, tokens)[0]).memory_analysis()
         return (
             plan.temp_size_in_bytes
             + plan.argument_size_in_bytes

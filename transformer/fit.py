@@ -1,17 +1,25 @@
 """An experiment, from its settings to its scores."""
 
 import dataclasses
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
+import jax
+from jax.sharding import Mesh
 from rich.console import Console
 
 from transformer import (
+    batches,
+    budget,
     config,
     dataset,
     folder,
+    optimizers,
     parallel,
     processes,
     tokenizer,
+    update,
     weights,
 )
 from transformer.cleaning import Pair
@@ -21,6 +29,8 @@ from transformer.errors import InputError
 from transformer.evaluation import Evaluation, Evaluator
 from transformer.folder import Description
 from transformer.journal import show_samples
+from transformer.model import Transformer
+from transformer.step import Objective, initial_state
 from transformer.strategies import Beam
 from transformer.training import Run, build
 
@@ -52,6 +62,7 @@ def fit(
     data = processes.in_turn(lambda: _prepare(cfg, path, init_from))
     console.print(data.report.render())
     model = build(cfg, data.tokenizers)
+    cfg = _with_tokens(cfg, path, data, model, there, console)
     init = weights.load(init_from, model, there) if init_from else None
     params = Run(cfg, path, data, console, there, init).train()
     if test:
@@ -61,6 +72,8 @@ def fit(
 
 def _prepare(cfg: Config, path: Path, init_from: Path | None) -> Dataset:
     """Reads the data, and makes the model folder if there is none."""
+    if cfg.data.tokens == "auto" and folder.exists(path):
+        cfg = _of_tokens(cfg, folder.describe(path).config.data.tokens)
     _check_settings(cfg, path)
     known = next((p for p in (path, init_from) if p and folder.exists(p)), None)
     data = dataset.prepare(cfg, tokenizer.load_both(known) if known else None)
@@ -97,10 +110,7 @@ def _test_pairs(cfg: Config) -> list[Pair]:
 def _describe(cfg: Config, path: Path, data: Dataset) -> None:
     """Makes the model folder, or checks that the data is still what it was."""
     if not folder.exists(path):
-        vocabulary = data.tokenizers.source.size, data.tokenizers.target.size
-        described = Description(cfg, vocabulary, data.fingerprint)
-        folder.create(path, described, data.tokenizers)
-        return
+        return _create(cfg, path, data)
     before = folder.describe(path).data
     changed = sorted(set(before.items()) ^ set(data.fingerprint.items()))
     if changed:
@@ -109,6 +119,59 @@ def _describe(cfg: Config, path: Path, data: Dataset) -> None:
             f"The training data has changed since {path} was begun: {names}. "
             "Restore it, or start anew with another --out."
         )
+
+
+def _create(cfg: Config, path: Path, data: Dataset) -> None:
+    vocabulary = data.tokenizers.source.size, data.tokenizers.target.size
+    described = Description(cfg, vocabulary, data.fingerprint)
+    folder.create(path, described, data.tokenizers)
+
+
+def _with_tokens(
+    cfg: Config,
+    path: Path,
+    data: Dataset,
+    model: Transformer,
+    mesh: Mesh,
+    console: Console,
+) -> Config:
+    """`cfg` with a number for `data.tokens`: that of the run, or the largest that fits.
+
+    The model folder keeps it, so that a continued run goes on with the same batches.
+    """
+    if cfg.data.tokens != "auto":
+        return cfg
+    begun = processes.agreed(folder.describe(path).config.data.tokens)
+    if begun != "auto":
+        return _of_tokens(cfg, begun)
+    tokens = _largest(cfg, data, model, mesh)
+    console.print(f"Batches of data.tokens={tokens} target positions fit into memory.")
+    cfg = _of_tokens(cfg, tokens)
+    if processes.first():
+        _create(cfg, path, data)
+    return cfg
+
+
+def _largest(cfg: Config, data: Dataset, model: Transformer, mesh: Mesh) -> int:
+    optimizer = optimizers.make(cfg.optimizer, cfg.training.steps)
+    fresh = partial(initial_state, model, optimizer, cfg.training.seed)
+    state = parallel.placed(mesh, jax.eval_shape(fresh))
+    objective = Objective(model, cfg.training.label_smoothing, mesh)
+    lengths = batches.lengths(data.store)[data.fitting]
+    compiled = partial(
+        update.compiled, objective, optimizer, cfg.data.accumulate, state
+    )
+    least = cfg.data.max_length
+    return budget.largest(
+        budget.of_update(compiled, lengths),
+        processes.agreed(budget.free_memory()),
+        least,
+        max(least, budget.most_useful(lengths)),
+    )
+
+
+def _of_tokens(cfg: Config, tokens: int | Literal["auto"]) -> Config:
+    return dataclasses.replace(cfg, data=dataclasses.replace(cfg.data, tokens=tokens))
 
 
 def _print(console: Console, result: Evaluation) -> None:

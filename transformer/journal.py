@@ -63,19 +63,26 @@ class Journal:
         self._board.close()
 
     def step(self, number: int, values: dict[str, float]) -> None:
-        """Reports update `number` if it is its turn."""
+        """Reports update `number` if it is its turn.
+
+        Of the values, "waited" is seconds that data had to be waited for.
+        """
+        values = dict(values)
+        self._waited += values.pop("waited")
         self._tokens += int(values["tokens"])
         self._updates += 1
         if number % self._log_every == 0 or number == self._steps:
             seconds = time.monotonic() - self._since
             speed = self._tokens / seconds
             left = (self._steps - number) * seconds / self._updates
+            waiting = self._waited / seconds
             self.restart_clock()
-            report = values | {"tokens a second": speed}
+            report = values | {"tokens a second": speed, "waiting for data": waiting}
             self._write(number, "training", report)
             line = (
                 f"loss {values['loss']:.3f}  rate {values['learning rate']:.2e}  "
-                f"{speed:,.0f} tokens/s  padding {values['padding']:.1%}"
+                f"{speed:,.0f} tokens/s  padding {values['padding']:.1%}  "
+                f"waiting for data {waiting:.1%}"
             )
             if self._console.is_terminal:
                 self._bar.update(self._task, completed=number, description=line)
@@ -87,6 +94,7 @@ class Journal:
     def restart_clock(self) -> None:
         """Leaves what happened since the last report out of the speed."""
         self._tokens = self._updates = 0
+        self._waited = 0.0
         self._since = time.monotonic()
 
     def evaluation(self, number: int, kind: str, result: Evaluation) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import operator
+import time
 from collections.abc import Iterable
 from functools import partial, reduce
 from math import inf
@@ -24,7 +25,7 @@ from transformer import (
     weights,
 )
 from transformer.axes import Params
-from transformer.batches import Plan
+from transformer.batches import Batch, Plan
 from transformer.checkpoints import Checkpoints, Items
 from transformer.config import Config
 from transformer.dataset import Dataset
@@ -105,7 +106,7 @@ class Run:
             keep=cfg.training.average,
             every=cfg.training.eval_every,
         )
-        self._progress = Progress()
+        self._progress, self._waited = Progress(), 0.0
         self._state = self._begin(init)
 
     def train(self) -> Params:
@@ -124,9 +125,9 @@ class Run:
             for step in range(first + 1, cfg.steps + 1):
                 if self._out_of_patience():
                     break
-                before = outcome
+                batch, before = self._next(), outcome
                 self._state, outcome = update(
-                    self._state, next(self._stream), interrupted=interrupts.received
+                    self._state, batch, interrupted=interrupts.received
                 )
                 if before:  # written while the device works on this one
                     self._write(journal, step - 1, before.metrics)
@@ -140,6 +141,12 @@ class Run:
                 if stopping:
                     self._stop(step)
             return self._finish(journal)
+
+    def _next(self) -> Batch:
+        start = time.perf_counter()
+        batch = next(self._stream)
+        self._waited += time.perf_counter() - start
+        return batch
 
     def _stop(self, step: int) -> NoReturn:
         self._save(step)
@@ -211,7 +218,9 @@ class Run:
                 f"{self._cfg.optimizer.peak}; the last checkpoint is intact."
             )
         rate = {"learning rate": np.asarray(self._rate(step - 1)).item()}
-        journal.step(step, values | rate | {"padding": self._plan.padding})
+        input = {"padding": self._plan.padding, "waited": self._waited}
+        self._waited = 0.0
+        journal.step(step, values | rate | input)
 
     def _validate(self, journal: Journal | Silence, step: int) -> None:
         """Evaluates, keeps the weights if they are the best, and saves the state."""

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Mesh
 from jax.stages import Compiled
 from jaxtyping import Array, Bool
 
@@ -46,25 +47,11 @@ class Update:
         shapes: list[Shape],
     ) -> None:
         self._cfg, self._mesh = cfg, objective.mesh
-        whole = parallel.whole(self._mesh)
-        jitted = jax.jit(
-            partial(_update, objective, optimizer),
-            donate_argnums=0,
-            out_shardings=(parallel.shardings(self._mesh, state), whole),
-        )
-        flags = self._flags(interrupted=False)
         start = time.perf_counter()
         self._programs: dict[tuple[int, ...], Compiled] = {}
         for shape in shapes:
-            rows = -(-shape.rows // flags.size) * flags.size
-            example = batches.example(shape._replace(rows=rows), cfg.accumulate)
-            like = parallel.by_rows(self._mesh, before=1)
-            example = jax.tree.map(
-                lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=like),  # noqa: B023
-                example,
-            )
-            program = jitted.lower(state, example, flags).compile()
-            self._programs[example.labels.shape] = program
+            program = compiled(objective, optimizer, cfg.accumulate, state, shape)
+            self._programs[_rows(self._mesh, shape), shape.target] = program
         self.seconds = time.perf_counter() - start
         """What compiling took."""
 
@@ -75,7 +62,7 @@ class Update:
             InputError: if the batch does not fit into memory.
         """
         there = parallel.place(self._mesh, batch, before=1)
-        program = self._programs[there.labels.shape]
+        program = self._programs[there.labels.shape[1:]]
         try:
             return program(state, there, self._flags(interrupted=interrupted))
         except jax.errors.JaxRuntimeError as error:
@@ -89,6 +76,37 @@ class Update:
         """One for each group of rows."""
         mine = len(parallel.held(self._mesh, parallel.groups(self._mesh)))
         return parallel.place(self._mesh, np.full(mine, interrupted))
+
+
+def compiled(
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    accumulate: int,
+    state: TrainState,
+    shape: Shape,
+) -> Compiled:
+    """The update for batches of one shape; an abstract state that is placed will do."""
+    mesh = objective.mesh
+    whole, by_rows = parallel.whole(mesh), parallel.by_rows(mesh, before=1)
+    jitted = jax.jit(
+        partial(_update, objective, optimizer),
+        donate_argnums=0,
+        out_shardings=(parallel.shardings(mesh, state), whole),
+    )
+    filled = shape._replace(rows=_rows(mesh, shape))
+    batch = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=by_rows),
+        batches.example(filled, accumulate),
+    )
+    each = parallel.by_rows(mesh)
+    flags = jax.ShapeDtypeStruct((parallel.groups(mesh),), jnp.bool, sharding=each)
+    return jitted.lower(state, batch, flags).compile()
+
+
+def _rows(mesh: Mesh, shape: Shape) -> int:
+    """Of a batch on the mesh: some are empty, so that all groups are equal."""
+    groups = parallel.groups(mesh)
+    return -(-shape.rows // groups) * groups
 
 
 def _update(
