@@ -1,10 +1,11 @@
 """The benchmarks run, and count the operations that a program performs."""
 
 import re
+from pathlib import Path
 
 import pytest
 
-from benchmarks import compare, flops, memory, scaling, train
+from benchmarks import compare, flops, memory, plan, scaling, train
 from benchmarks.work import Work, task
 from transformer import batches
 
@@ -90,3 +91,18 @@ def test_every_other_way_needs_less_memory_than_the_plain_one():
     assert all(way.temporary < plain.temporary for way in others)
     assert all(way.arguments == plain.arguments for way in others[:3])
     assert "| 1.00 |" in memory.row(plain, plain)
+
+
+def test_the_paper_plan_stands_in_the_page_as_it_is_computed():
+    page = Path(__file__).parents[1] / "docs" / "scale.md"
+    assert set(plan.report()) <= set(page.read_text("utf-8").splitlines())
+
+
+def test_the_planned_network_has_as_many_parameters_as_its_formulas_say():
+    width, hidden = plan.DIM, plan.CFG.hidden_dim
+    feed_forward = 2 * width * hidden + hidden + width
+    encoder = 4 * width**2 + feed_forward + 4 * width
+    decoder = 8 * width**2 + feed_forward + 6 * width
+    last_norms = 4 * width
+    total = plan.DEPTH * (encoder + decoder) + plan.VOCABULARY * width + last_norms
+    assert plan.size(plan.PARAMS) == 4 * total
