@@ -2,13 +2,14 @@
 
 import re
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import batching, compare, flops, memory, scaling, train
+from benchmarks import batching, compare, flops, memory, plan, scaling, train
 from benchmarks.work import Work, task
 from transformer import batches
 
@@ -115,8 +116,23 @@ def test_buckets_are_cut_where_least_is_padding(seed, buckets):
 
 def test_bucketed_batches_hold_every_pair_once_in_a_row_of_its_own(small):
     lengths = batches.lengths(small.store)
-    plan = batching.Bucketed(lengths, tokens=64, buckets=2)
-    found = [plan.batch(number) for number in range(plan.per_epoch)]
+    bucketed = batching.Bucketed(lengths, tokens=64, buckets=2)
+    found = [bucketed.batch(number) for number in range(bucketed.per_epoch)]
     rows = [row for _, [part] in found for row in part if len(row)]
     assert sorted(np.concatenate(rows)) == list(range(len(lengths)))
     assert all(len(part) == shape.rows for shape, [part] in found)
+
+
+def test_the_paper_plan_stands_in_the_page_as_it_is_computed():
+    page = Path(__file__).parents[1] / "docs" / "scale.md"
+    assert set(plan.report()) <= set(page.read_text("utf-8").splitlines())
+
+
+def test_the_planned_network_has_as_many_parameters_as_its_formulas_say():
+    width, hidden = plan.DIM, plan.CFG.hidden_dim
+    feed_forward = 2 * width * hidden + hidden + width
+    encoder = 4 * width**2 + feed_forward + 4 * width
+    decoder = 8 * width**2 + feed_forward + 6 * width
+    last_norms = 4 * width
+    total = plan.DEPTH * (encoder + decoder) + plan.VOCABULARY * width + last_norms
+    assert plan.size(plan.PARAMS) == 4 * total

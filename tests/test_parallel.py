@@ -51,7 +51,7 @@ def beginning(sentences, mesh):
     model = Transformer(CFG)
     optimizer = optimizers.make(OptimizerConfig(peak=1e-3, warmup=10), STEPS)
     lengths = batches.lengths(sentences)
-    shapes = batches.shapes(lengths, DATA.tokens)
+    shapes = batches.shapes(lengths, DATA.budget)
     plan = Plan(lengths, np.ones(len(lengths), bool), shapes, DATA.accumulate, seed=0)
     fresh = partial(initial_state, model, optimizer, 0)
     there = parallel.shardings(mesh, jax.eval_shape(fresh))
@@ -93,6 +93,17 @@ def test_one_update_of_data_parallelism_is_one_sum_over_the_devices(sentences):
     kinds = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute"
     found = re.findall(rf" = (.*) (?:{kinds})\(", program.as_text() or "")
     assert len([shapes for shapes in found if re.search(r"\[\d", shapes)]) == 1
+
+
+@pytest.mark.parametrize("mesh", ["fsdp=8", "data=2,fsdp=4"])
+def test_what_is_gathered_is_parameters(sentences, mesh):
+    """And never the states of all tokens, as for the gradients of a table."""
+    _, update, _ = beginning(sentences, mesh)
+    [program] = update.programs()
+    text = program.as_text() or ""
+    gathered = [line for line in text.splitlines() if " all-gather(" in line]
+    assert gathered
+    assert all("sharding_constraint" in line for line in gathered)
 
 
 def test_between_updates_fsdp_keeps_a_part_of_every_large_array(sentences):
@@ -157,7 +168,7 @@ def test_every_row_is_held_once_and_what_is_placed_keeps_its_order(rows, mesh):
 
 def test_the_batch_of_a_process_has_its_rows_and_empty_ones(sentences):
     lengths = batches.lengths(sentences)
-    shapes = batches.shapes(lengths, DATA.tokens)
+    shapes = batches.shapes(lengths, DATA.budget)
     plan = Plan(lengths, np.ones(len(lengths), bool), shapes, accumulate=2, seed=0)
     shape, _ = plan.batch(0)
     rows = [1, shape.rows - 1, shape.rows, shape.rows + 5]
@@ -170,7 +181,7 @@ def test_the_batch_of_a_process_has_its_rows_and_empty_ones(sentences):
 
 def test_a_process_may_hold_nothing_but_empty_rows(sentences):
     lengths = batches.lengths(sentences)
-    shapes = batches.shapes(lengths, DATA.tokens)
+    shapes = batches.shapes(lengths, DATA.budget)
     plan = Plan(lengths, np.ones(len(lengths), bool), shapes, accumulate=1, seed=0)
     [batch] = batches.stream(sentences, plan, 1, lambda rows: [rows, rows + 1])
     assert not any(leaf.any() for leaf in jax.tree.leaves(batch))

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from transformer import ModelConfig, Transformer
+from transformer import ModelConfig, Transformer, parallel
 from transformer.batches import Batch, Packed
 from transformer.remat import POLICIES, rematerialised
-from transformer.step import loss_sum
+from transformer.step import Objective, loss_sum
 
 KINDS = pytest.mark.parametrize("kind", POLICIES)
 
@@ -55,7 +55,7 @@ def parameters(norm) -> Any:
 @lru_cache
 def loss_and_gradients(norm, kind) -> Any:
     """As a compiled function of the key of dropout."""
-    loss = partial(loss_sum, model(norm, kind), 0.1)
+    loss = partial(loss_sum, Objective(model(norm, kind), 0.1, parallel.alone()))
     program = jit(jax.value_and_grad(loss, has_aux=True))
 
     def run(seed):
@@ -99,7 +99,7 @@ def test_each_kind_needs_less_memory_than_the_one_before():
     """Without the wait for the gradient all three would need about as much."""
 
     def temporary_bytes(kind):
-        loss = partial(loss_sum, model("post", kind), 0.1)
+        loss = partial(loss_sum, Objective(model("post", kind), 0.1, parallel.alone()))
         program = jit(jax.grad(loss, has_aux=True)).lower(
             parameters("post"), batch(256, 16), jax.random.key(0)
         )

@@ -83,6 +83,7 @@ def of_update(
 
     def bytes_needed(tokens: int) -> int:
         plan = compiled(batches.shapes(lengths, tokens)[0]).memory_analysis()
+        assert plan is not None, "XLA tells it of every program"
         return (
             plan.temp_size_in_bytes
             + plan.argument_size_in_bytes

@@ -141,7 +141,9 @@ def _with_tokens(
     """
     if cfg.data.tokens != "auto":
         return cfg
-    begun = processes.agreed(folder.describe(path).config.data.tokens)
+    begun: int | Literal["auto"] = processes.agreed(
+        folder.describe(path).config.data.tokens
+    )
     if begun != "auto":
         return _of_tokens(cfg, begun)
     tokens = _largest(cfg, data, model, mesh)

@@ -130,12 +130,15 @@ def _spec(mesh: Mesh, path: str, shape: tuple[int, ...]) -> PartitionSpec:
     return PartitionSpec(*fitting)
 
 
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
 def shardings(mesh: Mesh, tree: Tree) -> Tree:
     """Where each array of parameters, moments or a whole state lies between updates."""
 
     def place(path: Any, leaf: Any) -> NamedSharding:
-        name = jax.tree_util.keystr(path, simple=True, separator="/")
-        return NamedSharding(mesh, _spec(mesh, name, leaf.shape))
+        return NamedSharding(mesh, _spec(mesh, _name(path), leaf.shape))
 
     return jax.tree_util.tree_map_with_path(place, tree)
 
@@ -151,15 +154,34 @@ def placed(mesh: Mesh, shapes: Tree) -> Tree:
     )
 
 
+def _along_tensor(place: NamedSharding) -> NamedSharding:
+    axes = (None if axis == "fsdp" else axis for axis in place.spec)
+    return NamedSharding(place.mesh, PartitionSpec(*axes))
+
+
 def gather(mesh: Mesh, params: Params) -> Params:
     """Parameters as an update computes with them: whole along fsdp."""
 
     def gathered(leaf: jax.Array, place: NamedSharding) -> jax.Array:
-        axes = (None if axis == "fsdp" else axis for axis in place.spec)
-        place = NamedSharding(mesh, PartitionSpec(*axes))
-        return jax.lax.with_sharding_constraint(leaf, place)
+        return jax.lax.with_sharding_constraint(leaf, _along_tensor(place))
 
     return jax.tree.map(gathered, params, shardings(mesh, params))
+
+
+def tables_whole(mesh: Mesh, gradients: Params) -> Params:
+    """Gradients with those of tables summed whole before fsdp divides them.
+
+    They are sums over the rows of tokens. To divide them at once, XLA would gather the
+    states of all tokens on every device.
+    """
+
+    def summed(path: Any, leaf: jax.Array, place: NamedSharding) -> jax.Array:
+        if not re.search("table", _name(path)):
+            return leaf
+        return jax.lax.with_sharding_constraint(leaf, _along_tensor(place))
+
+    there = shardings(mesh, gradients)
+    return jax.tree_util.tree_map_with_path(summed, gradients, there)
 
 
 def held(mesh: Mesh, rows: int) -> list[int]:

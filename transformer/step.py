@@ -95,6 +95,7 @@ def gradients(
     def add(total, numbered_part):
         number, part = numbered_part
         (loss, tokens), grads = gradient(params, part, jax.random.fold_in(key, number))
+        grads = parallel.tables_whole(objective.mesh, grads)
         return jax.tree.map(jnp.add, total, (grads, loss, tokens)), None
 
     zeros = jax.tree.map(jnp.zeros_like, state.params)
