@@ -1,6 +1,8 @@
-"""What the two hand-made parts of the inner loop gain: python benchmarks/parts.py.
+"""What the hand-made parts of the inner loop gain: python benchmarks/parts.py.
 
-Prints the median time of each form in milliseconds and the ratio within this run.
+Prints the median time of each form in milliseconds and the ratio within this run. The
+optimizer is compared with a program that only reads and writes the same arrays: as fast
+as memory is.
 """
 
 import statistics
@@ -10,8 +12,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 
-from transformer import losses
+from transformer import losses, optimizers
+from transformer.config import OptimizerConfig
 from transformer.dropout import keep_mask
 
 RUNS = 15
@@ -65,6 +69,29 @@ def compare_dropout(*shape: int) -> None:
     compare(f"dropout, {shape}", *times)
 
 
+def compare_optimizer(moments: Any, *shape: int) -> None:
+    """Parameters, gradients and two moments are read; all but gradients written."""
+    settings = OptimizerConfig(peak=1e-3, warmup=10, moments=moments)
+    optimizer = optimizers.make(settings, steps=10)
+    keys = jax.random.split(jax.random.key(0), 4)
+    arrays = [jax.random.normal(key, shape) for key in keys]
+    params, gradients = arrays[:2]
+
+    def memory(params, gradients, first, second):
+        total = params + gradients + first + second
+        return total, first + gradients, second + gradients
+
+    def update(params, gradients, state):
+        updates, state = optimizer.update(gradients, state, params)
+        return optax.apply_updates(params, updates), state
+
+    times = [
+        milliseconds(memory, *arrays),
+        milliseconds(update, params, gradients, optimizer.init(params)),
+    ]
+    compare(f"optimizer, {shape}, first moment {moments}", *times)
+
+
 if __name__ == "__main__":
     print(f"{jax.devices()[0].device_kind:50} {'plain':>8} {'ours':>8}   ratio")
     compare_losses(2048, 4000, 128)
@@ -72,3 +99,5 @@ if __name__ == "__main__":
     compare_losses(2048, 32000, 512)
     compare_dropout(64, 32, 256)
     compare_dropout(64, 32, 2048)
+    for kind in ("float32", "bfloat16"):
+        compare_optimizer(kind, 4096, 4096)

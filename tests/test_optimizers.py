@@ -139,3 +139,17 @@ def test_updates_are_those_of_adam_at_the_scheduled_rate():
         direction = m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + eps)
         rate = 0.1 * t / 4  # the fourth update ends the warm-up
         np.testing.assert_allclose(update["bias"], -rate * direction, rtol=1e-4)
+
+
+def test_the_first_moment_may_be_kept_in_half_the_bytes():
+    whole, half = make(), make(moments="bfloat16")
+    moments = {
+        kind: optax.tree.get(half.init(PARAMS), kind)["matrix"].dtype
+        for kind in ("mu", "nu")
+    }
+    assert moments == {"mu": jnp.bfloat16, "nu": jnp.float32}
+    gradients = [scaled(factor) for factor in (1.0, -0.5, 2.0)]
+    found, expected = (updates(one, *gradients)[-1] for one in (half, whole))
+    close(found, expected, rtol=0.02)
+    assert found["matrix"].dtype == jnp.float32
+    assert any((found[name] != expected[name]).any() for name in found)

@@ -115,6 +115,8 @@ class OptimizerConfig:
     eps: float = 1e-9
     weight_decay: float = 0.0
     """On matrices only; 0 is the paper's Adam."""
+    moments: Literal["float32", "bfloat16"] = "float32"
+    """Type of Adam's first moment; the second, whose root divides, is float32."""
     max_norm: float = 1.0
     """Gradients longer than this are shortened to it."""
 

@@ -64,6 +64,7 @@ def make(cfg: OptimizerConfig, steps: int) -> optax.GradientTransformation:
             b1=cfg.b1,
             b2=cfg.b2,
             eps=cfg.eps,
+            mu_dtype=cfg.moments,
             weight_decay=cfg.weight_decay,
             mask=_matrices,
         ),
