@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import batching, compare, flops, memory, plan, scaling, train
+from benchmarks import batching, compare, curve, flops, memory, plan, scaling, train
 from benchmarks.work import Work, task
 from transformer import batches
 
@@ -136,3 +136,10 @@ def test_the_planned_network_has_as_many_parameters_as_its_formulas_say():
     last_norms = 4 * width
     total = plan.DEPTH * (encoder + decoder) + plan.VOCABULARY * width + last_norms
     assert plan.size(plan.PARAMS) == 4 * total
+
+
+def test_curves_of_both_types_begin_alike_and_seeds_differ():
+    command = curve.Command(regime="dense", tokens=64, steps=2, windows=2)
+    one, half, other = (curve.losses(command, run) for run in curve.RUNS)
+    np.testing.assert_allclose(half, one, rtol=0.01)
+    assert (one != other).all() and (one != half).any()
