@@ -33,6 +33,8 @@ class Command:
     regime: Literal["dense", "real"] = "real"
     tokens: int = 2048
     """Target positions of a batch."""
+    layers: int | None = None
+    """On each side, if not those of the model."""
     steps: int = 500
     windows: int = 10
 
@@ -41,7 +43,11 @@ def losses(command: Command, run: str) -> Float[np.ndarray, " windows"]:
     """Of each window of updates, the mean."""
     dtype, seed = RUNS[run]
     work = Work(
-        model=command.model, regime=command.regime, tokens=command.tokens, dtype=dtype
+        model=command.model,
+        regime=command.regime,
+        tokens=command.tokens,
+        layers=command.layers,
+        dtype=dtype,
     )
     found = [loss.item() for loss in _each(_seeded(task(work), seed), command.steps)]
     return np.array([part.mean() for part in np.array_split(found, command.windows)])

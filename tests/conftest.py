@@ -4,10 +4,13 @@ import os
 import sys
 from pathlib import Path
 
-import jax
-import pytest
+# Programs of tests take longer to compile than to run. To be said before JAX begins.
+os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
 
-from transformer import devices
+import jax  # noqa: E402
+import pytest  # noqa: E402
+
+from transformer import devices  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 

@@ -139,7 +139,7 @@ def test_the_planned_network_has_as_many_parameters_as_its_formulas_say():
 
 
 def test_curves_of_both_types_begin_alike_and_seeds_differ():
-    command = curve.Command(regime="dense", tokens=64, steps=2, windows=2)
+    command = curve.Command(regime="dense", tokens=64, layers=1, steps=2, windows=2)
     one, half, other = (curve.losses(command, run) for run in curve.RUNS)
     np.testing.assert_allclose(half, one, rtol=0.01)
     assert (one != other).all() and (one != half).any()

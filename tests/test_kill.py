@@ -22,7 +22,7 @@ def start(command, path):
     return subprocess.Popen(
         [*command, f"--out={path}"],
         stderr=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": ""},
     )
 
 

@@ -34,7 +34,7 @@ def start(command, path, count=1):
             [*command, *SHORT, f"--out={path}", *own],
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            env=os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": ""},
         )
         for own in flags
     ]

@@ -15,9 +15,6 @@ from transformer.step import Objective, loss_sum
 
 KINDS = pytest.mark.parametrize("kind", POLICIES)
 
-# These programs take longer to compile than to run.
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-
 
 def packed(tokens):
     positions = np.broadcast_to(np.arange(tokens.shape[-1]), tokens.shape)
@@ -48,7 +45,7 @@ def model(norm, kind):
 @lru_cache
 def parameters(norm) -> Any:
     tokens = jnp.zeros((1, 1), jnp.int32)
-    init = jit(partial(model(norm, "none").init, train=False))
+    init = jax.jit(partial(model(norm, "none").init, train=False))
     return init(jax.random.key(0), tokens, tokens)
 
 
@@ -56,7 +53,7 @@ def parameters(norm) -> Any:
 def loss_and_gradients(norm, kind) -> Any:
     """As a compiled function of the key of dropout."""
     loss = partial(loss_sum, Objective(model(norm, kind), 0.1, parallel.alone()))
-    program = jit(jax.value_and_grad(loss, has_aux=True))
+    program = jax.jit(jax.value_and_grad(loss, has_aux=True))
 
     def run(seed):
         args = parameters(norm), batch(3, 8), jax.random.key(seed)
@@ -100,7 +97,7 @@ def test_each_kind_needs_less_memory_than_the_one_before():
 
     def temporary_bytes(kind):
         loss = partial(loss_sum, Objective(model("post", kind), 0.1, parallel.alone()))
-        program = jit(jax.grad(loss, has_aux=True)).lower(
+        program = jax.jit(jax.grad(loss, has_aux=True)).lower(
             parameters("post"), batch(256, 16), jax.random.key(0)
         )
         analysis: Any = program.compile().memory_analysis()
