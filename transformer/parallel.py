@@ -77,7 +77,8 @@ def make(text: str = "auto") -> Mesh:
     if needed > len(devices) or (needed < len(devices) and jax.process_count() > 1):
         raise InputError(
             f"--mesh {text} is a mesh of {needed} devices, but there are "
-            f"{len(devices)}: {', '.join(map(str, devices[:8]))}."
+            f"{len(devices)}: {', '.join(map(str, devices[:8]))}. Name numbers whose "
+            "product that is, or auto."
         )
     kinds = (AxisType.Auto,) * len(AXES)
     return jax.make_mesh(shape, AXES, kinds, devices=devices[:needed])
