@@ -53,8 +53,10 @@ def largest(
         if guess <= best:
             break
         needed = bytes_needed(guess)
-        rise = max(1, needed - need)
-        meets = best + (memory - need) * (guess - best) // rise
+        if needed > need:
+            meets = best + (memory - need) * (guess - best) // (needed - need)
+        else:  # level: there is room for all that is left to try
+            meets = too_much - 1
         if needed <= memory:
             best, need = guess, needed
         else:
