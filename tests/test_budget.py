@@ -19,7 +19,7 @@ from transformer import (
 )
 from transformer.config import OptimizerConfig
 from transformer.errors import InputError
-from transformer.step import Objective, initial_state
+from transformer.step import Objective
 
 BYTES = st.integers(0, 10**12)
 LEAST = st.integers(1, 1000)
@@ -93,13 +93,9 @@ def test_the_memory_of_a_real_update_grows_with_its_tokens_and_counts_the_state(
         encoder_layers=1,
         decoder_layers=1,
     )
-    model, optimizer = (
-        Transformer(cfg),
-        optimizers.make(OptimizerConfig(peak=1e-3, warmup=4), steps=9),
-    )
-    state = jax.eval_shape(partial(initial_state, model, optimizer, 0))
-    mesh = parallel.make("data=1")
-    objective, state = Objective(model, 0.1, mesh), parallel.placed(mesh, state)
+    optimizer = optimizers.make(OptimizerConfig(peak=1e-3, warmup=4), steps=9)
+    objective = Objective(Transformer(cfg), 0.1, parallel.make("data=1"))
+    state = update.abstract_state(objective, optimizer, 0)
     compiled = partial(update.compiled, objective, optimizer, 1, state)
     lengths = np.full((50, 2), 8)
     needed = budget.of_update(compiled, lengths)

@@ -68,13 +68,13 @@ RUNGS: list[dict[str, str]] = [
     },
     {
         "evaluation": (
-            "axes batches cleaning config metrics model parallel step store "
+            "axes batches cleaning config metrics parallel step store "
             "strategies tokenizer translator"
         ),
         "experiments": "config",
         "fit": (
             "batches budget cleaning config dataset errors evaluation folder journal "
-            "model optimizers parallel processes step strategies tokenizer training "
+            "optimizers parallel processes step strategies tokenizer training "
             "update weights"
         ),
         "journal": "evaluation",

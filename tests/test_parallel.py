@@ -16,9 +16,9 @@ from transformer.checkpoints import Checkpoints
 from transformer.config import DataConfig, ModelConfig, OptimizerConfig
 from transformer.errors import InputError
 from transformer.model import Transformer
-from transformer.step import Objective, initial_state
+from transformer.step import Objective
 from transformer.symbols import PAD
-from transformer.update import Update
+from transformer.update import Update, first_state
 
 MESHES = ["data=8", "fsdp=8", "tensor=4", "data=2,fsdp=2,tensor=2", "data=3"]
 STEPS = 20
@@ -48,15 +48,13 @@ def sentences():
 def beginning(sentences, mesh):
     """A first state, its compiled update, and batches."""
     mesh = parallel.make(mesh)
-    model = Transformer(CFG)
     optimizer = optimizers.make(OptimizerConfig(peak=1e-3, warmup=10), STEPS)
     lengths = batches.lengths(sentences)
     shapes = batches.shapes(lengths, DATA.budget)
     plan = Plan(lengths, np.ones(len(lengths), bool), shapes, DATA.accumulate, seed=0)
-    fresh = partial(initial_state, model, optimizer, 0)
-    there = parallel.shardings(mesh, jax.eval_shape(fresh))
-    state = jax.jit(fresh, out_shardings=there)()
-    update = Update(Objective(model, 0.1, mesh), optimizer, DATA, state, plan.shapes)
+    objective = Objective(Transformer(CFG), 0.1, mesh)
+    state = first_state(objective, optimizer, 0)
+    update = Update(objective, optimizer, DATA, state, plan.shapes)
     held = partial(parallel.held, mesh)
     return state, update, batches.stream(sentences, plan, STEPS, held)
 

@@ -204,11 +204,11 @@ def assemble(store: Store, shape: Shape, parts: list[list[np.ndarray]]) -> Batch
     return Batch(source, target._replace(tokens=inputs), target.tokens)
 
 
-def example(shape: Shape, accumulate: int, held: Held = range) -> Batch:
+def example(shape: Shape, accumulate: int) -> Batch:
     """A batch of that shape without a sentence."""
 
     def empty(length: int) -> np.ndarray:
-        return np.zeros((accumulate, len(held(shape.rows)), length), np.int32)
+        return np.zeros((accumulate, shape.rows, length), np.int32)
 
     source, target = empty(shape.source), empty(shape.target)
     return Batch(Packed(*[source] * 3), Packed(*[target] * 3), target)

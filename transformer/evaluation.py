@@ -4,7 +4,6 @@ from functools import partial
 from typing import NamedTuple
 
 import jax
-from jax.sharding import Mesh
 from jaxtyping import Array
 
 from transformer import batches, metrics, parallel, store
@@ -13,7 +12,6 @@ from transformer.batches import Batch
 from transformer.cleaning import Pair
 from transformer.config import Config
 from transformer.metrics import Score
-from transformer.model import Transformer
 from transformer.step import Objective, loss_sum
 from transformer.strategies import Greedy, Strategy
 from transformer.tokenizer import Tokenizers
@@ -55,31 +53,28 @@ class Evaluator:
     Args:
         pairs: normalised; the loss leaves out pairs longer than `data.max_length`.
         translated: how many of them are translated.
-        mesh: the devices that share the work.
     """
 
     def __init__(
         self,
         cfg: Config,
-        model: Transformer,
+        objective: Objective,
         tokenizers: Tokenizers,
         pairs: list[Pair],
         translated: int,
-        mesh: Mesh,
     ) -> None:
-        self._mesh = mesh
+        self._mesh = objective.mesh
         self._pairs = pairs[:translated]
         self._store = store.collect(map(tokenizers.encode, pairs))
         lengths = batches.lengths(self._store)
         fitting = lengths.max(axis=1) <= cfg.data.max_length
         shapes = batches.shapes(lengths[fitting], cfg.data.budget)
         self._plan = batches.Plan(lengths, fitting, shapes, accumulate=1, seed=0)
-        objective = Objective(model, cfg.training.label_smoothing, mesh)
-        whole = parallel.whole(mesh)
+        whole = parallel.whole(self._mesh)
         self._loss = jax.jit(partial(_loss, objective), out_shardings=whole)
         self._gather = jax.jit(lambda params: params, out_shardings=whole)
         self._translator = Translator(
-            model, {}, tokenizers, longest=cfg.data.max_length, mesh=mesh
+            objective.model, {}, tokenizers, cfg.data.max_length, self._mesh
         )
 
     @property

@@ -5,8 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import jax
-from jax.sharding import Mesh
 from rich.console import Console
 
 from transformer import (
@@ -29,8 +27,7 @@ from transformer.errors import InputError
 from transformer.evaluation import Evaluation, Evaluator
 from transformer.folder import Description
 from transformer.journal import show_samples
-from transformer.model import Transformer
-from transformer.step import Objective, initial_state
+from transformer.step import Objective
 from transformer.strategies import Beam
 from transformer.training import Run, build
 
@@ -59,21 +56,20 @@ def fit(
     there = parallel.make(mesh)
     parallel.check(there, cfg.model)
     test = _test_pairs(cfg)
+    cfg = _as_begun(cfg, path)
     data = processes.in_turn(lambda: _prepare(cfg, path, init_from))
     console.print(data.report.render())
-    model = build(cfg, data.tokenizers)
-    cfg = _with_tokens(cfg, path, data, model, there, console)
-    init = weights.load(init_from, model, there) if init_from else None
-    params = Run(cfg, path, data, console, there, init).train()
+    objective = build(cfg, data.tokenizers, there)
+    cfg = _with_tokens(cfg, path, data, objective, console)
+    init = weights.load(init_from, objective.model, there) if init_from else None
+    params = Run(cfg, path, data, console, objective, init).train()
     if test:
-        evaluate = Evaluator(cfg, model, data.tokenizers, test, len(test), there)
+        evaluate = Evaluator(cfg, objective, data.tokenizers, test, len(test))
         _print(console, evaluate(params, Beam()))
 
 
 def _prepare(cfg: Config, path: Path, init_from: Path | None) -> Dataset:
     """Reads the data, and makes the model folder if there is none."""
-    if cfg.data.tokens == "auto" and folder.exists(path):
-        cfg = _of_tokens(cfg, folder.describe(path).config.data.tokens)
     _check_settings(cfg, path)
     known = next((p for p in (path, init_from) if p and folder.exists(p)), None)
     data = dataset.prepare(cfg, tokenizer.load_both(known) if known else None)
@@ -127,26 +123,24 @@ def _create(cfg: Config, path: Path, data: Dataset) -> None:
     folder.create(path, described, data.tokenizers)
 
 
+def _as_begun(cfg: Config, path: Path) -> Config:
+    """`cfg` with what `--data.tokens auto` came to when the run was begun."""
+    if cfg.data.tokens != "auto":
+        return cfg
+    kept = folder.describe(path).config.data.tokens if folder.exists(path) else "auto"
+    return _of_tokens(cfg, processes.agreed(kept))
+
+
 def _with_tokens(
-    cfg: Config,
-    path: Path,
-    data: Dataset,
-    model: Transformer,
-    mesh: Mesh,
-    console: Console,
+    cfg: Config, path: Path, data: Dataset, objective: Objective, console: Console
 ) -> Config:
-    """`cfg` with a number for `data.tokens`: that of the run, or the largest that fits.
+    """`cfg` with the largest number that fits for `--data.tokens auto`.
 
     The model folder keeps it, so that a continued run goes on with the same batches.
     """
     if cfg.data.tokens != "auto":
         return cfg
-    begun: int | Literal["auto"] = processes.agreed(
-        folder.describe(path).config.data.tokens
-    )
-    if begun != "auto":
-        return _of_tokens(cfg, begun)
-    tokens = _largest(cfg, data, model, mesh)
+    tokens = _largest(cfg, data, objective)
     console.print(f"Batches of data.tokens={tokens} target positions fit into memory.")
     cfg = _of_tokens(cfg, tokens)
     if processes.first():
@@ -154,11 +148,9 @@ def _with_tokens(
     return cfg
 
 
-def _largest(cfg: Config, data: Dataset, model: Transformer, mesh: Mesh) -> int:
+def _largest(cfg: Config, data: Dataset, objective: Objective) -> int:
     optimizer = optimizers.make(cfg.optimizer, cfg.training.steps)
-    fresh = partial(initial_state, model, optimizer, cfg.training.seed)
-    state = parallel.placed(mesh, jax.eval_shape(fresh))
-    objective = Objective(model, cfg.training.label_smoothing, mesh)
+    state = update.abstract_state(objective, optimizer, cfg.training.seed)
     lengths = batches.lengths(data.store)[data.fitting]
     compiled = partial(
         update.compiled, objective, optimizer, cfg.data.accumulate, state

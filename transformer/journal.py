@@ -62,13 +62,13 @@ class Journal:
         self._bar.stop()
         self._board.close()
 
-    def step(self, number: int, values: dict[str, float]) -> None:
+    def step(self, number: int, values: dict[str, float], waited: float) -> None:
         """Reports update `number` if it is its turn.
 
-        Of the values, "waited" is seconds that data had to be waited for.
+        Args:
+            waited: seconds that data had to be waited for.
         """
-        values = dict(values)
-        self._waited += values.pop("waited")
+        self._waited += waited
         self._tokens += int(values["tokens"])
         self._updates += 1
         if number % self._log_every == 0 or number == self._steps:
@@ -127,7 +127,7 @@ class Silence:
 
     def __exit__(self, *exception: object) -> None: ...
 
-    def step(self, number: int, values: dict[str, float]) -> None: ...
+    def step(self, number: int, values: dict[str, float], waited: float) -> None: ...
 
     def evaluation(self, number: int, kind: str, result: Evaluation) -> None: ...
 

@@ -10,11 +10,13 @@ parameter path and outside the modules; XLA's partitioner derives the rest.
 Rajbhandari et al. 2020, "ZeRO"; Shoeybi et al. 2019, "Megatron-LM".
 """
 
+import math
 import re
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import jax
-import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from transformer.axes import Params
@@ -72,22 +74,25 @@ def make(text: str = "auto") -> Mesh:
             there are more.
     """
     devices = jax.devices()
-    shape = tuple(sizes(text, len(devices)).values())
-    needed = int(np.prod(shape))
+    shape = sizes(text, len(devices)).values()
+    needed = math.prod(shape)
     if needed > len(devices) or (needed < len(devices) and jax.process_count() > 1):
         raise InputError(
             f"--mesh {text} is a mesh of {needed} devices, but there are "
             f"{len(devices)}: {', '.join(map(str, devices[:8]))}. Name numbers whose "
             "product that is, or auto."
         )
-    kinds = (AxisType.Auto,) * len(AXES)
-    return jax.make_mesh(shape, AXES, kinds, devices=devices[:needed])
+    return _mesh(shape, devices[:needed])
 
 
 def alone() -> Mesh:
     """One device of this process."""
+    return _mesh([1] * len(AXES), jax.local_devices()[:1])
+
+
+def _mesh(shape: Iterable[int], devices: list[Any]) -> Mesh:
     kinds = (AxisType.Auto,) * len(AXES)
-    return jax.make_mesh((1, 1, 1), AXES, kinds, devices=jax.local_devices()[:1])
+    return jax.make_mesh(tuple(shape), AXES, kinds, devices=devices)
 
 
 def check(mesh: Mesh, cfg: ModelConfig) -> None:
@@ -155,18 +160,9 @@ def placed(mesh: Mesh, shapes: Tree) -> Tree:
     )
 
 
-def _along_tensor(place: NamedSharding) -> NamedSharding:
-    axes = (None if axis == "fsdp" else axis for axis in place.spec)
-    return NamedSharding(place.mesh, PartitionSpec(*axes))
-
-
 def gather(mesh: Mesh, params: Params) -> Params:
     """Parameters as an update computes with them: whole along fsdp."""
-
-    def gathered(leaf: jax.Array, place: NamedSharding) -> jax.Array:
-        return jax.lax.with_sharding_constraint(leaf, _along_tensor(place))
-
-    return jax.tree.map(gathered, params, shardings(mesh, params))
+    return _whole_along_fsdp(mesh, params, "")
 
 
 def tables_whole(mesh: Mesh, gradients: Params) -> Params:
@@ -175,14 +171,26 @@ def tables_whole(mesh: Mesh, gradients: Params) -> Params:
     They are sums over the rows of tokens. To divide them at once, XLA would gather the
     states of all tokens on every device.
     """
+    return _whole_along_fsdp(mesh, gradients, "table")
 
-    def summed(path: Any, leaf: jax.Array, place: NamedSharding) -> jax.Array:
-        if not re.search("table", _name(path)):
+
+def _whole_along_fsdp(mesh: Mesh, tree: Tree, paths: str) -> Tree:
+    """In a program: what has such a path is divided by tensor alone."""
+
+    def constrained(path: Any, leaf: jax.Array, place: NamedSharding) -> jax.Array:
+        if not re.search(paths, _name(path)):
             return leaf
-        return jax.lax.with_sharding_constraint(leaf, _along_tensor(place))
+        axes = (None if axis == "fsdp" else axis for axis in place.spec)
+        place = NamedSharding(mesh, PartitionSpec(*axes))
+        return jax.lax.with_sharding_constraint(leaf, place)
 
-    there = shardings(mesh, gradients)
-    return jax.tree_util.tree_map_with_path(summed, gradients, there)
+    there = shardings(mesh, tree)
+    return jax.tree_util.tree_map_with_path(constrained, tree, there)
+
+
+def filled(mesh: Mesh, rows: int) -> int:
+    """`rows`, and so many empty ones that all groups are equal."""
+    return -(-rows // groups(mesh)) * groups(mesh)
 
 
 def held(mesh: Mesh, rows: int) -> list[int]:
@@ -190,10 +198,14 @@ def held(mesh: Mesh, rows: int) -> list[int]:
 
     So that all groups are equal, there may be numbers from `rows` on: empty rows.
     """
-    size = -(-rows // groups(mesh))
+    size = filled(mesh, rows) // groups(mesh)
+    return [group * size + row for group in _own_groups(mesh) for row in range(size)]
+
+
+@lru_cache
+def _own_groups(mesh: Mesh) -> tuple[int, ...]:
     first = by_rows(mesh).addressable_devices_indices_map((groups(mesh),)).values()
-    blocks = sorted({index[0].start or 0 for index in first if index})
-    return [block * size + row for block in blocks for row in range(size)]
+    return tuple(sorted({index[0].start or 0 for index in first if index}))
 
 
 def place(mesh: Mesh, tree: Tree, before: int = 0) -> Tree:

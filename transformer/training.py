@@ -34,9 +34,9 @@ from transformer.evaluation import Evaluator
 from transformer.interrupts import Interrupts
 from transformer.journal import Journal, Silence
 from transformer.model import Transformer
-from transformer.step import Metrics, Objective, TrainState, initial_state
+from transformer.step import Metrics, Objective, TrainState
 from transformer.tokenizer import Tokenizers
-from transformer.update import Outcome, Update
+from transformer.update import Outcome, Update, abstract_state, first_state
 from transformer.weights import NAME
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Run:
     """One training run in one folder, new or continued.
 
     Args:
-        mesh: the devices that share the work; may be others than before.
+        objective: its mesh may be another than before.
         init: parameters to start a new run from, instead of random ones.
     """
 
@@ -78,27 +78,19 @@ class Run:
         path: Path,
         data: Dataset,
         console: Console,
-        mesh: Mesh,
+        objective: Objective,
         init: Params | None = None,
     ) -> None:
         self._cfg, self._path, self._console = cfg, path, console
-        self._mesh = mesh
-        self._model = build(cfg, data.tokenizers)
+        self._objective = objective
         self._optimizer = optimizers.make(cfg.optimizer, cfg.training.steps)
         self._rate = optimizers.schedule(cfg.optimizer, cfg.training.steps)
         self._evaluate = Evaluator(
-            cfg,
-            self._model,
-            data.tokenizers,
-            data.valid,
-            cfg.training.eval_sentences,
-            mesh,
+            cfg, objective, data.tokenizers, data.valid, cfg.training.eval_sentences
         )
         self._plan = _plan(cfg, data)
-        self._held = partial(parallel.held, mesh)
-        self._stream = batches.stream(
-            data.store, self._plan, cfg.training.steps, self._held
-        )
+        held = partial(parallel.held, objective.mesh)
+        self._stream = batches.stream(data.store, self._plan, cfg.training.steps, held)
         self._weights = weights.of(path)
         self._checkpoints = Checkpoints(
             path / "checkpoints",
@@ -159,14 +151,12 @@ class Run:
 
     def _begin(self, init: Params | None) -> TrainState:
         """The state of the newest intact checkpoint, or a new one."""
-        fresh = partial(
-            initial_state, self._model, self._optimizer, self._cfg.training.seed
-        )
-        like = parallel.placed(self._mesh, jax.eval_shape(fresh))
+        made_of = self._objective, self._optimizer, self._cfg.training.seed
         number = self._checkpoints.newest()
         if number is None:
-            state = jax.jit(fresh, out_shardings=parallel.shardings(self._mesh, like))()
+            state = first_state(*made_of)
             return state if init is None else state._replace(params=init)
+        like = abstract_state(*made_of)
         items, notes = self._checkpoints.load(number, _items(like))
         self._progress = Progress(**notes["progress"])
         self._stream.set_state(notes["data"])
@@ -183,15 +173,14 @@ class Run:
     def _compile(self) -> Update:
         shapes = self._plan.shapes
         self._console.print(
-            f"Devices: [b]{devices.description(self._mesh)}[/b], "
-            f"{jnp.dtype(self._model.dtype)}. "
+            f"Devices: [b]{devices.description(self._objective.mesh)}[/b], "
+            f"{jnp.dtype(self._objective.model.dtype)}. "
             f"{count(self._state.params):,} parameters. Compiling {len(shapes)} "
             f"training and {self._evaluate.compilations} evaluation programs."
         )
-        objective = Objective(
-            self._model, self._cfg.training.label_smoothing, self._mesh
+        update = Update(
+            self._objective, self._optimizer, self._cfg.data, self._state, shapes
         )
-        update = Update(objective, self._optimizer, self._cfg.data, self._state, shapes)
         self._console.print(
             f"Compiled the training programs in {update.seconds:.1f} s."
         )
@@ -218,9 +207,9 @@ class Run:
                 f"{self._cfg.optimizer.peak}; the last checkpoint is intact."
             )
         rate = {"learning rate": np.asarray(self._rate(step - 1)).item()}
-        input = {"padding": self._plan.padding, "waited": self._waited}
-        self._waited = 0.0
-        journal.step(step, values | rate | input)
+        waited, self._waited = self._waited, 0.0
+        values |= rate | {"padding": self._plan.padding}
+        journal.step(step, values, waited)
 
     def _validate(self, journal: Journal | Silence, step: int) -> None:
         """Evaluates, keeps the weights if they are the best, and saves the state."""
@@ -250,14 +239,15 @@ class Run:
             if result.merit(self._cfg.training.metric) > (self._progress.best or -inf):
                 self._weights.save(step, {NAME: average}, {"averaged": numbers})
                 self._weights.wait()
-        return weights.load(self._path, self._model, self._mesh)
+        return weights.load(self._path, self._objective.model, self._objective.mesh)
 
 
-def build(cfg: Config, tokenizers: Tokenizers) -> Transformer:
-    """The network for a vocabulary."""
+def build(cfg: Config, tokenizers: Tokenizers, mesh: Mesh) -> Objective:
+    """The network for a vocabulary, and what it is to learn."""
     sizes = tokenizers.source.size, tokenizers.target.size
     dtype = devices.dtype(cfg.training.precision)
-    return Transformer(folder.sized(cfg.model, sizes), dtype, cfg.training.remat)
+    model = Transformer(folder.sized(cfg.model, sizes), dtype, cfg.training.remat)
+    return Objective(model, cfg.training.label_smoothing, mesh)
 
 
 def count(params: Params) -> int:

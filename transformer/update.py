@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.sharding import Mesh
 from jax.stages import Compiled
 from jaxtyping import Array, Bool
 
@@ -16,7 +15,13 @@ from transformer import batches, parallel
 from transformer.batches import Batch, Shape
 from transformer.config import DataConfig
 from transformer.errors import InputError
-from transformer.step import Metrics, Objective, TrainState, train_step
+from transformer.step import (
+    Metrics,
+    Objective,
+    TrainState,
+    initial_state,
+    train_step,
+)
 
 
 class Outcome(NamedTuple):
@@ -47,11 +52,13 @@ class Update:
         shapes: list[Shape],
     ) -> None:
         self._cfg, self._mesh = cfg, objective.mesh
+        self._flags = [self._flag(interrupted=value) for value in (False, True)]
         start = time.perf_counter()
         self._programs: dict[tuple[int, ...], Compiled] = {}
         for shape in shapes:
             program = compiled(objective, optimizer, cfg.accumulate, state, shape)
-            self._programs[_rows(self._mesh, shape), shape.target] = program
+            rows = parallel.filled(self._mesh, shape.rows)
+            self._programs[rows, shape.target] = program
         self.seconds = time.perf_counter() - start
         """What compiling took."""
 
@@ -64,7 +71,7 @@ class Update:
         there = parallel.place(self._mesh, batch, before=1)
         program = self._programs[there.labels.shape[1:]]
         try:
-            return program(state, there, self._flags(interrupted=interrupted))
+            return program(state, there, self._flags[interrupted])
         except jax.errors.JaxRuntimeError as error:
             raise too_large(error, self._cfg) from error
 
@@ -72,10 +79,27 @@ class Update:
         """One for each shape."""
         return list(self._programs.values())
 
-    def _flags(self, *, interrupted: bool) -> Bool[Any, " groups"]:
+    def _flag(self, *, interrupted: bool) -> Any:
         """One for each group of rows."""
-        mine = len(parallel.held(self._mesh, parallel.groups(self._mesh)))
-        return parallel.place(self._mesh, np.full(mine, interrupted))
+        mine = parallel.held(self._mesh, parallel.groups(self._mesh))
+        return parallel.place(self._mesh, np.full(len(mine), interrupted))
+
+
+def abstract_state(
+    objective: Objective, optimizer: optax.GradientTransformation, seed: int
+) -> TrainState:
+    """The shapes of a state, and where on the mesh it lies."""
+    fresh = partial(initial_state, objective.model, optimizer, seed)
+    return parallel.placed(objective.mesh, jax.eval_shape(fresh))
+
+
+def first_state(
+    objective: Objective, optimizer: optax.GradientTransformation, seed: int
+) -> TrainState:
+    """The state before the first update, on the mesh."""
+    fresh = partial(initial_state, objective.model, optimizer, seed)
+    there = parallel.shardings(objective.mesh, jax.eval_shape(fresh))
+    return jax.jit(fresh, out_shardings=there)()
 
 
 def compiled(
@@ -93,7 +117,7 @@ def compiled(
         donate_argnums=0,
         out_shardings=(parallel.shardings(mesh, state), whole),
     )
-    filled = shape._replace(rows=_rows(mesh, shape))
+    filled = shape._replace(rows=parallel.filled(mesh, shape.rows))
     batch = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=by_rows),
         batches.example(filled, accumulate),
@@ -101,12 +125,6 @@ def compiled(
     each = parallel.by_rows(mesh)
     flags = jax.ShapeDtypeStruct((parallel.groups(mesh),), jnp.bool, sharding=each)
     return jitted.lower(state, batch, flags).compile()
-
-
-def _rows(mesh: Mesh, shape: Shape) -> int:
-    """Of a batch on the mesh: some are empty, so that all groups are equal."""
-    groups = parallel.groups(mesh)
-    return -(-shape.rows // groups) * groups
 
 
 def _update(
