@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
-import tyro
 from jaxtyping import Float, Int
 
-from benchmarks import measure
+from benchmarks import cli, measure
 from benchmarks.work import Task, Work, task
-from transformer import batches, devices
+from transformer import batches
 from transformer.batches import Plan, Shape
 
 
@@ -136,7 +135,6 @@ def _bucketed(packed: Task, tokens: int, buckets: int) -> Task:
 
 
 def main(command: Command) -> None:
-    devices.keep_freed_memory()
     rows = compare(command)
     print("| batches | programs | compile s | padding | tokens/s | of packed |")
     print("|---|---|---|---|---|---|")
@@ -151,4 +149,4 @@ def main(command: Command) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Command, description=__doc__))
+    cli.run(main, Command, __doc__)

@@ -8,17 +8,19 @@ products would allow (measured in our own turns, the best of them). A rival that
 run, for want of PyTorch for example, is named and left out.
 """
 
+import dataclasses
 import json
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any
 
 import tyro
 
-from benchmarks import measure, pairs
+from benchmarks import cli, measure, pairs
+from benchmarks.work import CommonWork
 from transformer.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -33,15 +35,9 @@ Result = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    model: Literal["tiny", "base", "big"] = "tiny"
-    regime: Literal["dense", "real"] = "dense"
-    tokens: int = 2048
-    """Target positions of a batch."""
-    length: int = 32
-    """Positions of each dense sentence on each side, EOS or BOS included."""
-    vocabulary: int = 8000
-    layers: int | None = None
-    """On each side, if not those of the model."""
+    work: Annotated[CommonWork, tyro.conf.arg(name="")] = dataclasses.field(
+        default_factory=CommonWork
+    )
     rounds: int = 3
     """Turns that each takes."""
     seconds: float = 10.0
@@ -78,7 +74,7 @@ def measured(command: Command) -> Result:
         if name not in skipped
     }
     return {
-        "work": _work(command),
+        "work": dataclasses.asdict(command.work),
         "device": turns[OURS][0]["device"],
         "limit_tokens_per_second": limit,
         "rates": {n: measure.spread(r)._asdict() for n, r in rates.items()},
@@ -94,14 +90,10 @@ def _ratio(rates: dict[str, list[float]]) -> float | None:
     return ours / max(medians.values()) if medians else None
 
 
-def _work(command: Command) -> Result:
-    names = ("model", "regime", "tokens", "length", "vocabulary", "layers")
-    return {name: getattr(command, name) for name in names}
-
-
 def _command_lines(command: Command) -> dict[str, list[str]]:
     """How each contestant is called; all understand the same flags."""
-    chosen = _work(command) | {"seconds": command.seconds, "windows": command.windows}
+    own = {"seconds": command.seconds, "windows": command.windows}
+    chosen = dataclasses.asdict(command.work) | own
     flags = [
         text
         for name, value in chosen.items()
@@ -109,8 +101,8 @@ def _command_lines(command: Command) -> dict[str, list[str]]:
         for text in (f"--{name}", str(value))
     ]
     lines = {OURS: [sys.executable, "-m", "benchmarks.train", *flags]}
-    if command.regime == "real":
-        flags += ["--pairs", str(pairs.file(command.vocabulary))]
+    if command.work.regime == "real":
+        flags += ["--pairs", str(pairs.file(command.work.vocabulary))]
     for name, file in RIVALS.items():
         script = str(ROOT / "benchmarks" / "rivals" / file)
         lines[name] = [command.rivals_python, script, *flags]
@@ -158,7 +150,4 @@ def main(command: Command) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Command, description=__doc__))
-    except InputError as error:
-        raise SystemExit(f"Error: {error}") from None
+    cli.run(main, Command, __doc__)

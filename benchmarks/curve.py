@@ -10,14 +10,15 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal
+from typing import Annotated
 
 import jax
 import numpy as np
 import tyro
 from jaxtyping import Float
 
-from benchmarks.work import Task, Work, task
+from benchmarks import cli
+from benchmarks.work import CommonWork, Task, Work, task
 from transformer import batches, devices, parallel
 
 RUNS = {
@@ -29,12 +30,9 @@ RUNS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    model: Literal["tiny", "base", "big"] = "tiny"
-    regime: Literal["dense", "real"] = "real"
-    tokens: int = 2048
-    """Target positions of a batch."""
-    layers: int | None = None
-    """On each side, if not those of the model."""
+    work: Annotated[CommonWork, tyro.conf.arg(name="")] = dataclasses.field(
+        default_factory=lambda: CommonWork(regime="real")
+    )
     steps: int = 500
     windows: int = 10
 
@@ -42,13 +40,7 @@ class Command:
 def losses(command: Command, run: str) -> Float[np.ndarray, " windows"]:
     """Of each window of updates, the mean."""
     dtype, seed = RUNS[run]
-    work = Work(
-        model=command.model,
-        regime=command.regime,
-        tokens=command.tokens,
-        layers=command.layers,
-        dtype=dtype,
-    )
+    work = Work(**dataclasses.asdict(command.work), dtype=dtype)
     found = [loss.item() for loss in _each(_seeded(task(work), seed), command.steps)]
     return np.array([part.mean() for part in np.array_split(found, command.windows)])
 
@@ -68,7 +60,6 @@ def _each(made: Task, steps: int) -> Iterator[jax.Array]:
 
 
 def main(command: Command) -> None:
-    devices.keep_freed_memory()
     print(devices.description(parallel.alone()))
     curves = {run: losses(command, run) for run in RUNS}
     print("| updates | " + " | ".join(curves) + " |")
@@ -80,4 +71,4 @@ def main(command: Command) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Command, description=__doc__))
+    cli.run(main, Command, __doc__)

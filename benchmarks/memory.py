@@ -12,9 +12,8 @@ from typing import Annotated, Any, NamedTuple
 
 import tyro
 
-from benchmarks import measure
+from benchmarks import cli, measure
 from benchmarks.work import Work, task
-from transformer.errors import InputError
 
 PARTS = 4
 """Of the batch whose gradients are accumulated."""
@@ -77,7 +76,4 @@ def main(command: Command) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Command, description=__doc__))
-    except InputError as error:
-        raise SystemExit(f"Error: {error}") from None
+    cli.run(main, Command, __doc__)

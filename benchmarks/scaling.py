@@ -15,11 +15,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import tyro
 
-from benchmarks import flops, measure
+from benchmarks import cli, flops, measure
 from benchmarks.measure import Runner
 from benchmarks.work import Task, Work, task
-from transformer import batches, devices
-from transformer.errors import InputError
+from transformer import batches
 
 Axis = Literal["tokens", "length", "layers", "vocabulary"]
 
@@ -111,13 +110,9 @@ def table(axis: Axis, points: list[Point]) -> str:
 
 
 def main(command: Command) -> None:
-    devices.keep_freed_memory()  # as train.py does
     for axis in [command.axis] if command.axis else VALUES:
         print(table(axis, measured(command, axis, VALUES[axis])) + "\n", flush=True)
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Command, description=__doc__))
-    except InputError as error:
-        raise SystemExit(f"Error: {error}") from None
+    cli.run(main, Command, __doc__)

@@ -18,11 +18,10 @@ from typing import Annotated, Any
 import jax
 import tyro
 
-from benchmarks import flops, measure, shares
+from benchmarks import cli, flops, measure, shares
 from benchmarks.measure import Programs, Window
 from benchmarks.work import Task, Work, task
 from transformer import batches, devices, parallel
-from transformer.errors import InputError
 
 Result = dict[str, Any]
 
@@ -139,7 +138,6 @@ def _mib(size: int) -> str:
 
 
 def main(command: Command) -> None:
-    devices.keep_freed_memory()  # as train.py does
     made = task(command.work)
     result = measured(command, made)
     print(report(result))
@@ -152,7 +150,4 @@ def main(command: Command) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Command, description=__doc__))
-    except InputError as error:
-        raise SystemExit(f"Error: {error}") from None
+    cli.run(main, Command, __doc__)

@@ -63,8 +63,11 @@ Loss = Callable[..., Float[Array, ""]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
-    """Network and batches; the defaults are those of the tables in RESULTS.md."""
+class CommonWork:
+    """Network and batches, as ours and the rivals know them.
+
+    The defaults are those of the tables in RESULTS.md.
+    """
 
     model: Literal["tiny", "base", "big"] = "tiny"
     regime: Literal["dense", "real"] = "dense"
@@ -77,13 +80,6 @@ class Work:
     """Pieces; for real sentences the tokenizer is trained to that many."""
     layers: int | None = None
     """On each side, if not those of the model."""
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Type of the products; auto is float32 on a CPU and bfloat16 elsewhere."""
-    formulation: Literal["ours", "plain"] = "ours"
-    """Of the loss; plain holds the logits as a whole and differentiates through."""
-
-    remat: Literal["none", "dots", "layers"] = "none"
-    """What the backward pass computes again; see `TrainingConfig`."""
 
     def __post_init__(self) -> None:
         if self.length < 2 or self.tokens < self.length:
@@ -93,6 +89,18 @@ class Work:
             )
         if self.vocabulary <= SPECIAL:
             raise InputError(f"--vocabulary {self.vocabulary} must exceed {SPECIAL}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work(CommonWork):
+    """And how we do it."""
+
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Type of the products; auto is float32 on a CPU and bfloat16 elsewhere."""
+    formulation: Literal["ours", "plain"] = "ours"
+    """Of the loss; plain holds the logits as a whole and differentiates through."""
+    remat: Literal["none", "dots", "layers"] = "none"
+    """What the backward pass computes again; see `TrainingConfig`."""
 
 
 class Task(NamedTuple):

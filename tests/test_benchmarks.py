@@ -1,5 +1,6 @@
 """The benchmarks run, and count the operations that a program performs."""
 
+import dataclasses
 import re
 from itertools import combinations
 from pathlib import Path
@@ -10,13 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import batching, compare, curve, flops, memory, plan, scaling, train
-from benchmarks.work import Work, task
+from benchmarks.work import CommonWork, Work, task
 from transformer import batches
+
+SMALL = CommonWork(tokens=64, length=8, vocabulary=64, layers=1)
 
 
 @pytest.fixture(scope="module")
 def small():
-    return task(Work(tokens=64, length=8, vocabulary=64, layers=1))
+    return task(Work(**dataclasses.asdict(SMALL)))
 
 
 def test_a_measurement_reports_rates_memory_and_compilation(small):
@@ -37,12 +40,8 @@ def test_longer_sentences_cost_more_operations_a_token(small):
 
 
 def test_a_comparison_goes_on_without_the_rivals_that_cannot_run(tmp_path):
-
     command = compare.Command(
-        tokens=64,
-        length=8,
-        vocabulary=64,
-        layers=1,
+        work=SMALL,
         rounds=1,
         seconds=0.1,
         windows=1,
@@ -139,7 +138,7 @@ def test_the_planned_network_has_as_many_parameters_as_its_formulas_say():
 
 
 def test_curves_of_both_types_begin_alike_and_seeds_differ():
-    command = curve.Command(regime="dense", tokens=64, layers=1, steps=2, windows=2)
+    command = curve.Command(work=SMALL, steps=2, windows=2)
     one, half, other = (curve.losses(command, run) for run in curve.RUNS)
     np.testing.assert_allclose(half, one, rtol=0.01)
     assert (one != other).all() and (one != half).any()
