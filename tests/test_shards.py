@@ -9,8 +9,10 @@ import tempfile
 import threading
 import time
 import uuid
+from functools import partial
 from pathlib import Path
 
+import pretence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,29 +45,12 @@ def numbered(texts, *, first_line):
     ]
 
 
+recorded = partial(pretence.recorded, numbered)
+interrupted_at = partial(pretence.interrupted_at, numbered)
+
+
 def run(source, target, shard=ALONE, translate=numbered, settings="", console=QUIET):
     streams.file(source, target, translate, streams.plain, settings, console, shard)
-
-
-def recorded(seen):
-    """A `numbered` that notes what it is asked for."""
-
-    def translate(texts, *, first_line):
-        seen.extend(texts)
-        return numbered(texts, first_line=first_line)
-
-    return translate
-
-
-def interrupted_at(line):
-    """A `numbered` that is interrupted when it comes to a line."""
-
-    def translate(texts, *, first_line):
-        if first_line <= line < first_line + len(texts):
-            raise KeyboardInterrupt
-        return numbered(texts, first_line=first_line)
-
-    return translate
 
 
 def text(lines):

@@ -6,8 +6,10 @@ import os
 import select
 import sys
 import threading
+from functools import partial
 from typing import Any
 
+import pretence
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -40,6 +42,10 @@ def numbered(texts, *, first_line):
     ]
 
 
+recorded = partial(pretence.recorded, numbered)
+interrupted_at = partial(pretence.interrupted_at, numbered)
+
+
 @pytest.fixture
 def small_parts(monkeypatch):
     monkeypatch.setattr(streams, "PART", 2)
@@ -53,27 +59,6 @@ def source(tmp_path):
 
 
 WHOLE = b"0 'a'\n1 'b'\n2 ''\n3 'd'\n4 'e'\n"
-
-
-def interrupted_at(line):
-    """A `numbered` that is interrupted when it comes to a line."""
-
-    def translate(texts, *, first_line):
-        if first_line <= line < first_line + len(texts):
-            raise KeyboardInterrupt
-        return numbered(texts, first_line=first_line)
-
-    return translate
-
-
-def recorded(seen):
-    """A `numbered` that notes what it is asked for."""
-
-    def translate(texts, *, first_line):
-        seen.extend(texts)
-        return numbered(texts, first_line=first_line)
-
-    return translate
 
 
 def run(source, target, translate=numbered, settings="beam 4"):
