@@ -5,7 +5,7 @@ who supplies the keys and values, so that is an argument.
 
     kv = attention.keys_values(x, positions)              # self-attention
     kv = memory                                           # cross: once per sentence
-    kv = write(past, attention.keys_values(x, t), t)      # one decoding step
+    kv = write(past, attention.keys_values(x, t), slots)  # one decoding step
     y = attention(x, kv, mask, positions)
 """
 
@@ -38,6 +38,13 @@ class KeyValues(NamedTuple):
     value: Float[Array, "B S N H"]
 
 
+class Stored(NamedTuple):
+    """The same, as single steps read them fastest: along the slots, along the heads."""
+
+    key: Float[Array, "B N H S"]
+    value: Float[Array, "B N S H"]
+
+
 def weights(
     query: Float[Array, "B T N H"],
     key: Float[Array, "B S N H"],
@@ -47,22 +54,43 @@ def weights(
     scores = jnp.einsum(
         "BTNH,BSNH->BNTS", query, key, preferred_element_type=jnp.float32
     )
-    scores = scores / math.sqrt(query.shape[-1])
-    return jax.nn.softmax(jnp.where(mask[:, None], scores, MASKED))
+    return _softmax(scores, query.shape[-1], mask)
+
+
+def _softmax(
+    scores: Float[Array, "B N T S"], width: int, mask: Bool[Array, "#B #T S"]
+) -> Float[Array, "B N T S"]:
+    return jax.nn.softmax(jnp.where(mask[:, None], scores / math.sqrt(width), MASKED))
 
 
 def attend(
-    query: Float[Array, "B T N H"], kv: KeyValues, mask: Bool[Array, "#B #T S"]
+    query: Float[Array, "B T N H"],
+    kv: KeyValues | Stored,
+    mask: Bool[Array, "#B #T S"],
 ) -> Float[Array, "B T N H"]:
     """softmax(Q Kᵀ / √H) V, equation 1 of the paper.
 
     The one place where scores, softmax and values meet, so also the one place that
     chooses a fused kernel where there is one.
     """
+    if isinstance(kv, Stored):
+        return _attend_stored(query, kv, mask)
     if _on_nvidia() and suits_cudnn(query, kv):
         return fused(query, kv, mask, "cudnn")
     mixture = weights(query, kv.key, mask).astype(query.dtype)
     return jnp.einsum("BNTS,BSNH->BTNH", mixture, kv.value)
+
+
+def _attend_stored(
+    query: Float[Array, "B T N H"], kv: Stored, mask: Bool[Array, "#B #T S"]
+) -> Float[Array, "B T N H"]:
+    """The heads come first in every product, so that nothing stored is transposed."""
+    query = query.swapaxes(1, 2)
+    scores = jnp.einsum(
+        "BNTH,BNHS->BNTS", query, kv.key, preferred_element_type=jnp.float32
+    )
+    mixture = _softmax(scores, query.shape[-1], mask).astype(query.dtype)
+    return jnp.einsum("BNTS,BNSH->BNTH", mixture, kv.value).swapaxes(1, 2)
 
 
 def fused(
@@ -103,10 +131,16 @@ def _on_nvidia() -> bool:
     return jax.local_devices()[0].device_kind.startswith("NVIDIA")
 
 
-def write(past: KeyValues, new: KeyValues, position: Int[Array, ""]) -> KeyValues:
-    """Returns `past` with `new` stored from `position` on."""
-    put = partial(jax.lax.dynamic_update_slice_in_dim, start_index=position, axis=1)
-    return jax.tree.map(put, past, new)
+def stored(kv: KeyValues) -> Stored:
+    """Arranged for many single steps."""
+    return Stored(kv.key.transpose(0, 2, 3, 1), kv.value.swapaxes(1, 2))
+
+
+def write(past: Stored, new: KeyValues, slots: Int[Array, " B"]) -> Stored:
+    """Returns `past` with `new` stored from a slot on, in each row another one."""
+    put = jax.vmap(jax.lax.dynamic_update_slice_in_dim, in_axes=(0, 0, 0, None))
+    at, new = slots, stored(new)
+    return Stored(put(past.key, new.key, at, 2), put(past.value, new.value, at, 1))
 
 
 class MultiHeadAttention(nn.Module):
@@ -144,7 +178,7 @@ class MultiHeadAttention(nn.Module):
     def __call__(
         self,
         x: Float[Array, "B T D"],
-        kv: KeyValues,
+        kv: KeyValues | Stored,
         mask: Bool[Array, "#B #T S"],
         positions: Int[Array, "B T"],
     ) -> Float[Array, "B T D"]:

@@ -15,7 +15,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
 from transformer import positions
-from transformer.attention import KeyValues, MultiHeadAttention, write
+from transformer.attention import KeyValues, MultiHeadAttention, Stored, write
 from transformer.config import ModelConfig
 from transformer.dropout import Dropout
 from transformer.feed_forward import FeedForward, GatedFeedForward
@@ -38,6 +38,13 @@ class Layout(NamedTuple):
 
     positions: Int[Array, "B T"]
     mask: Bool[Array, "#B #T S"]
+
+
+class Past(NamedTuple):
+    """What a layer keeps of the steps before, and where the next one goes."""
+
+    kv: Stored
+    slots: Int[Array, " B"]
 
 
 def _self_attention(cfg: ModelConfig, dtype: DTypeLike) -> MultiHeadAttention:
@@ -97,9 +104,9 @@ class PostNormEncoderLayer(EncoderLayer):
 class DecoderLayer(nn.Module):
     """The parts of a decoder layer: self-attention, cross-attention, feed-forward.
 
-    A layer returns its keys and values beside its output. With `past`, a cache, the new
-    ones are written into it at `positions` first; without, as in training, they are all
-    there is, and the caller drops them.
+    A layer returns its keys and values beside its output. With a past, the new ones are
+    written behind it first; without, as in training, they are all there is, and the
+    caller drops them.
     """
 
     cfg: ModelConfig
@@ -126,11 +133,11 @@ class DecoderLayer(nn.Module):
         self,
         h: Float[Array, "B T D"],
         positions: Int[Array, "B T"],
-        past: KeyValues | None,
-    ) -> KeyValues:
+        past: Past | None,
+    ) -> KeyValues | Stored:
         """Keys and values of `h`, behind those of the steps before."""
         new = self.attention.keys_values(h, positions)
-        return new if past is None else write(past, new, positions[0, 0])
+        return new if past is None else write(past.kv, new, past.slots)
 
 
 class PreNormDecoderLayer(DecoderLayer):
@@ -138,12 +145,12 @@ class PreNormDecoderLayer(DecoderLayer):
         self,
         x: Float[Array, "B T D"],
         layout: Layout,
-        memory: KeyValues,
+        memory: KeyValues | Stored,
         memory_mask: Bool[Array, "#B #T S"],
-        past: KeyValues | None = None,
+        past: Past | None = None,
         *,
         train: bool,
-    ) -> tuple[Float[Array, "B T D"], KeyValues]:
+    ) -> tuple[Float[Array, "B T D"], KeyValues | Stored]:
         h = self.attention_norm(x)
         kv = self.keys_values(h, layout.positions, past)
         x = x + self.dropout(
@@ -161,12 +168,12 @@ class PostNormDecoderLayer(DecoderLayer):
         self,
         x: Float[Array, "B T D"],
         layout: Layout,
-        memory: KeyValues,
+        memory: KeyValues | Stored,
         memory_mask: Bool[Array, "#B #T S"],
-        past: KeyValues | None = None,
+        past: Past | None = None,
         *,
         train: bool,
-    ) -> tuple[Float[Array, "B T D"], KeyValues]:
+    ) -> tuple[Float[Array, "B T D"], KeyValues | Stored]:
         kv = self.keys_values(x, layout.positions, past)
         h = self.attention(x, kv, layout.mask, layout.positions)
         x = self.attention_norm(x + self.dropout(h, train=train))

@@ -36,6 +36,19 @@ def segments(query: Int[Array, "B T"], key: Int[Array, "B S"]) -> Bool[Array, "B
     return query[:, :, None] == key[:, None, :]
 
 
-def written(length: int, position: Int[Array, ""]) -> Bool[Array, "1 1 S"]:
-    """A decoding step at `position` sees the cache up to and including itself."""
-    return (jnp.arange(length) <= position)[None, None]
+def descent(
+    ancestors: Int[Array, "B K T"], position: Int[Array, " B"]
+) -> Bool[Array, "B K S"]:
+    """Each of K hypotheses sees what it descends from, up to its `position`.
+
+    Slot t K + k holds what hypothesis k wrote at step t, and ancestors[k, t] is which
+    of them hypothesis k goes back to. Of two, the second having left the first's path:
+
+    ancestors  0 0    sees  1 0  1 0
+               0 1          1 0  0 1
+    """
+    *_, count, length = ancestors.shape
+    own = ancestors[..., None] == jnp.arange(count)
+    past = jnp.arange(length) <= position[:, None]
+    seen = own & past[:, None, :, None]
+    return seen.reshape(*ancestors.shape[:2], length * count)

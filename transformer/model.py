@@ -2,7 +2,7 @@
 
     memory = model.encode(source)                     # once per sentence
     logits = model.decode(target, memory)             # training: all steps at once
-    logits, cache = model.decode_step(tokens, t, cache, memory)     # one step
+    logits, cache = model.decode_step(tokens, t, cache, kept(memory))    # one step
 
 Nothing here knows whether it trains or translates but for `train`, which switches
 dropout on.
@@ -23,27 +23,48 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
 from transformer import layers, masks, positions
-from transformer.attention import KeyValues
+from transformer.attention import KeyValues, Stored, stored
 from transformer.config import ModelConfig
 from transformer.dropout import Dropout
 from transformer.embeddings import Embedding
-from transformer.layers import Layout
+from transformer.layers import Layout, Past
 from transformer.remat import Kind, rematerialised
-
-Cache = tuple[KeyValues, ...]
-"""Keys and values of the decoder's past, one pair a layer."""
 
 
 class Memory(NamedTuple):
     """What the decoder sees of the source: keys and values for each of its layers."""
 
-    layers: tuple[KeyValues, ...]
+    layers: tuple[KeyValues | Stored, ...]
     mask: Bool[Array, "#B #T S"]
+
+
+class Cache(NamedTuple):
+    """The decoder's past: what the K hypotheses of a sentence wrote, step by step.
+
+    Slot t K + k holds what hypothesis k wrote at step t; it stays there. When
+    hypotheses change places, only the note of who descends from whom does.
+    """
+
+    layers: tuple[Stored, ...]
+    ancestors: Int[Array, "B K T"]
+    """Which hypothesis of step t each hypothesis goes back to."""
+
+
+def kept(memory: Memory) -> Memory:
+    """The memory as single steps read it fastest."""
+    return Memory(tuple(stored(kv) for kv in memory.layers), memory.mask)
+
+
+def reordered(cache: Cache, parents: Int[Array, "B K"]) -> Cache:
+    """The cache when each hypothesis goes on from that of its parent."""
+    pick = jax.vmap(lambda ancestors, parents: ancestors[parents])
+    return cache._replace(ancestors=pick(cache.ancestors, parents))
 
 
 def _layer_classes(cfg: ModelConfig) -> tuple[type[nn.Module], type[nn.Module]]:
@@ -167,36 +188,53 @@ class Transformer(nn.Module):
 
     def decode_step(
         self,
-        tokens: Int[Array, " B"],
-        position: Int[Array, ""],
+        tokens: Int[Array, "B K"],
+        position: Int[Array, " B"],
         cache: Cache,
         memory: Memory,
-    ) -> tuple[Float[Array, "B V"], Cache]:
-        """Scores of what follows `tokens`, which stand at `position` of their rows."""
-        length = cache[0].key.shape[1]
-        row = jnp.full((tokens.shape[0], 1), position)
-        layout = Layout(row, masks.written(length, position))
-        x, cache = self._decoder(tokens[:, None], memory, layout, cache, train=False)
-        return self.logits(x)[:, 0], cache
+    ) -> tuple[Float[Array, "B K V"], Cache]:
+        """Scores of what follows `tokens`, which stand at `position` of their rows.
 
-    def empty_cache(self, batch: int, length: int) -> Cache:
-        """Room for `length` decoding steps; needs no parameters."""
-        heads = (self.cfg.num_heads, self.cfg.dim // self.cfg.num_heads)
-        empty = jnp.zeros((batch, length, *heads), self.dtype)
-        return (KeyValues(empty, empty),) * self.cfg.decoder_layers
+        The K hypotheses of a sentence are to attention what positions are: queries
+        over the same keys, of which each sees its own.
+
+        Args:
+            memory: as `kept`.
+        """
+        batch, count = tokens.shape
+        *_, length = cache.ancestors.shape
+        now = jnp.arange(length) == position[:, None, None]
+        itself = jnp.arange(count)[None, :, None]
+        ancestors = jnp.where(now, itself, cache.ancestors)
+        rows = jnp.broadcast_to(position[:, None], tokens.shape)
+        layout = Layout(rows, masks.descent(ancestors, position))
+        pasts = tuple(Past(kv, position * count) for kv in cache.layers)
+        x, kvs = self._decoder(tokens, memory, layout, pasts, train=False)
+        return self.logits(x), Cache(kvs, ancestors)
+
+    def empty_cache(self, batch: int, count: int, length: int) -> Cache:
+        """Room for `length` steps of `count` hypotheses; needs no parameters."""
+        heads, width = self.cfg.num_heads, self.cfg.dim // self.cfg.num_heads
+        slots = length * count
+        empty = Stored(
+            jnp.zeros((batch, heads, width, slots), self.dtype),
+            jnp.zeros((batch, heads, slots, width), self.dtype),
+        )
+        ancestors = jnp.zeros((batch, count, length), jnp.int32)
+        return Cache((empty,) * self.cfg.decoder_layers, ancestors)
 
     def _decoder(
         self,
         target: Int[Array, "B T"],
         memory: Memory,
         layout: Layout,
-        cache: Cache | None = None,
+        pasts: tuple[Past | None, ...] | None = None,
         *,
         train: bool,
-    ) -> tuple[Float[Array, "B T D"], Cache]:
+    ) -> tuple[Float[Array, "B T D"], tuple[Any, ...]]:
         x = self.target_positions(self.embedding(target), layout.positions)
         x = self.dropout(x, train=train)
-        pasts = cache or (None,) * self.cfg.decoder_layers
+        pasts = pasts or (None,) * self.cfg.decoder_layers
         kvs = []
         for layer, kv, past in zip(self.decoder, memory.layers, pasts, strict=True):
             x, new = self._run(layer, x, layout, kv, memory.mask, past, train=train)

@@ -1,28 +1,18 @@
-"""One token after another: greedy, or drawn at random after filters on the scores.
+"""Hypotheses that go their own ways: each draws its next token after filters.
 
 A filter maps logits "V" to logits; filters compose, so temperature, top-k and nucleus
 are functions and not options.
 """
 
 from collections.abc import Callable
-from functools import partial, reduce
-from typing import NamedTuple
+from functools import reduce
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Key
+from flax import struct
+from jaxtyping import Array, Float, Int, Key
 
-from transformer.search import (
-    IMPOSSIBLE,
-    Cache,
-    Hypotheses,
-    Step,
-    expand,
-    gather,
-    nothing,
-    repeat,
-)
-from transformer.symbols import EOS, PAD
+from transformer.search import IMPOSSIBLE, largest
 
 Filter = Callable[[Float[Array, " V"]], Float[Array, " V"]]
 
@@ -38,7 +28,7 @@ def top_k(k: int) -> Filter:
     """Only the k likeliest tokens (Fan et al. 2018)."""
 
     def keep(logits: Float[Array, " V"]) -> Float[Array, " V"]:
-        least = jax.lax.top_k(logits, min(k, logits.shape[-1]))[0][-1]
+        least = largest(logits, min(k, logits.shape[-1]))[0][-1]
         return jnp.where(logits >= least, logits, IMPOSSIBLE)
 
     return keep
@@ -59,10 +49,20 @@ def nucleus(p: float) -> Filter:
     return keep
 
 
+def epsilon(e: float) -> Filter:
+    """Only tokens of probability e or more, and the likeliest (Hewitt et al. 2022)."""
+
+    def keep(logits: Float[Array, " V"]) -> Float[Array, " V"]:
+        stays = (jax.nn.softmax(logits) >= e) | (logits == logits.max())
+        return jnp.where(stays, logits, IMPOSSIBLE)
+
+    return keep
+
+
 def likeliest(logits: Float[Array, " V"], key: Key[Array, ""]) -> Int[Array, ""]:
     """Greedy choice."""
     del key
-    return logits.argmax()
+    return largest(logits, 1)[1][0]
 
 
 def drawn(*filters: Filter) -> Choice:
@@ -75,60 +75,28 @@ def drawn(*filters: Filter) -> Choice:
     return choose
 
 
-class State(NamedTuple):
-    """Translations under way."""
+@struct.dataclass
+class Lanes:
+    """Every hypothesis chooses for itself; all begin with the one of no tokens.
 
-    position: Int[Array, ""]
-    hypotheses: Hypotheses
-    ended: Bool[Array, "B K"]
-    cache: Cache
-
-
-def rollout(
-    step: Step,
-    cache: Cache,
-    limits: Int[Array, " B"],
-    keys: Key[Array, " B"],
-    *,
-    length: int,
-    count: int,
-    choose: Choice,
-) -> Hypotheses:
-    """`count` translations a sentence, token by token; the likeliest comes first.
-
-    What is drawn depends on the sentence's key alone. Scores are log-probabilities
-    under the model, whatever filters were used.
-
-    Args:
-        cache: empty, "B …".
-        limits: most tokens of each sentence's translation, EOS included.
-        length: T, at least every limit.
+    What is drawn depends on the sentence's key alone. Sums are log-probabilities under
+    the model, whatever filters were used.
     """
-    cache = jax.tree.map(partial(repeat, times=count), cache)
-    start = nothing(limits.shape[0], count, length)
-    start = start._replace(scores=jnp.zeros_like(start.scores))
-    ended = jnp.zeros(start.scores.shape, bool)
-    sample_keys = jax.vmap(lambda key: jax.random.split(key, count))(keys)
-    choose_all = jax.vmap(jax.vmap(choose))
 
-    def advance(state: State) -> State:
-        position, hypotheses, ended, cache = state
-        log_probs, cache = expand(step, limits, position, hypotheses, cache)
-        fold = jax.vmap(jax.vmap(lambda key: jax.random.fold_in(key, position)))
-        tokens = choose_all(log_probs, fold(sample_keys))
-        tokens = jnp.where(ended, PAD, tokens)
-        gained = jnp.take_along_axis(log_probs, tokens[:, :, None], axis=-1)[..., 0]
-        gained = jnp.where(ended, 0, gained)
-        grown = Hypotheses(
-            tokens=hypotheses.tokens.at[:, :, position].set(tokens),
-            scores=hypotheses.scores + gained,
-            log_probs=hypotheses.log_probs.at[:, :, position].set(gained),
-        )
-        return State(position + 1, grown, ended | (tokens == EOS), cache)
+    choose: Choice = struct.field(pytree_node=False)
 
-    def going(state: State) -> Bool[Array, ""]:
-        return ~state.ended.all() & (state.position < length)
-
-    state = State(jnp.zeros((), jnp.int32), start, ended, cache)
-    hypotheses = jax.lax.while_loop(going, advance, state).hypotheses
-    return gather(hypotheses, jnp.argsort(-hypotheses.scores, axis=1))
+    def __call__(
+        self,
+        sums: Float[Array, "K V"],
+        log_probs: Float[Array, "K V"],
+        tokens: Int[Array, "K T"],
+        position: Int[Array, ""],
+        key: Key[Array, ""],
+    ) -> tuple[Float[Array, " K"], Int[Array, " K"], Int[Array, " K"]]:
+        del tokens
+        lanes = jnp.arange(sums.shape[0])
+        parents = jnp.where(position == 0, 0, lanes)
+        keys = jax.random.split(key, sums.shape[0])
+        keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, position)
+        chosen = jax.vmap(self.choose)(log_probs[parents], keys)
+        return sums[parents, chosen], parents, chosen

@@ -2,30 +2,41 @@
 
     step(tokens, position, cache) -> (logits, cache)
 
-scores what follows `tokens` "B" at `position`. The K hypotheses of a sentence are one
-more axis: `step` is mapped over it, so what it closes over (parameters, source) exists
-once. A hypothesis ends with EOS; at its length limit nothing but EOS is allowed.
+scores what follows the K hypotheses of each sentence, whose last tokens "B K" stand at
+`position` "B". The search is made of parts, each a pure function of one sentence:
+
+    rule      (log_probs "V", tokens "T", position) -> log_probs     what may follow
+    select    (sums "K V", …) -> K continuations                     which of it is kept
+    penalty   length -> divisor of a finished hypothesis' log-probability
+
+A hypothesis ends with EOS; at its length limit nothing but EOS is allowed.
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from flax import struct
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from transformer.symbols import BOS, EOS, PAD, UNK
 
 Cache = Any
 Step = Callable[
-    [Int[Array, " B"], Int[Array, ""], Cache], tuple[Float[Array, "B V"], Cache]
+    [Int[Array, "B K"], Int[Array, " B"], Cache], tuple[Float[Array, "B K V"], Cache]
 ]
+Reorder = Callable[[Cache, Int[Array, "B K"]], Cache]
+"""The cache when each hypothesis goes on from that of its parent."""
 Penalty = Callable[[Float[Array, "*B"]], Float[Array, "*B"]]
 """Divides the log-probability of a hypothesis of so many tokens, EOS included."""
 
 IMPOSSIBLE = jnp.finfo(jnp.float32).min / 2
 """The score of no hypothesis: finite, so that sums and products of it stay finite."""
+
+BLOCK = 128
+"""Scores of which only the largest is looked at first."""
 
 
 class Hypotheses(NamedTuple):
@@ -38,109 +49,211 @@ class Hypotheses(NamedTuple):
     """Of each token."""
 
 
+class Rule(Protocol):
+    """What may follow one hypothesis: some log-probabilities become IMPOSSIBLE.
+
+    `tokens[:position]` is written. A rule with data is a pytree.
+    """
+
+    def __call__(
+        self,
+        log_probs: Float[Array, " V"],
+        tokens: Int[Array, " T"],
+        position: Int[Array, ""],
+    ) -> Float[Array, " V"]: ...
+
+
+class Select(Protocol):
+    """K of all continuations of one sentence: sums, parents, tokens.
+
+    sums[k, v] is the log-probability of hypothesis k followed by token v, or
+    IMPOSSIBLE, as all are where the beam has an empty place.
+    """
+
+    def __call__(
+        self,
+        sums: Float[Array, "K V"],
+        log_probs: Float[Array, "K V"],
+        tokens: Int[Array, "K T"],
+        position: Int[Array, ""],
+        key: Key[Array, ""],
+    ) -> tuple[Float[Array, " K"], Int[Array, " K"], Int[Array, " K"]]: ...
+
+
 def gnmt(alpha: float) -> Penalty:
     """((5 + length) / 6)^α; Wu et al. 2016, equation 14. α = 0 is no penalty."""
     return lambda length: ((5 + length) / 6) ** alpha
 
 
-class State(NamedTuple):
-    """A search under way."""
+@struct.dataclass
+class Likeliest:
+    """The K largest sums of all: plain beam search; greedy where K is 1."""
 
-    position: Int[Array, ""]
+    def __call__(
+        self,
+        sums: Float[Array, "K V"],
+        log_probs: Float[Array, "K V"],
+        tokens: Int[Array, "K T"],
+        position: Int[Array, ""],
+        key: Key[Array, ""],
+    ) -> tuple[Float[Array, " K"], Int[Array, " K"], Int[Array, " K"]]:
+        del log_probs, tokens, position, key
+        width, vocabulary = sums.shape
+        best, places = largest(sums.reshape(-1), width)
+        return best, *jnp.divmod(places, vocabulary)
+
+
+@struct.dataclass
+class Ask:
+    """What is looked for, sentence by sentence; all arrays are "B …"."""
+
+    limits: Int[Array, " B"]
+    """Most tokens of each translation, EOS included."""
+    keys: Key[Array, " B"]
+    """Of each sentence, for what is drawn by chance."""
+    rules: tuple[Rule, ...] = ()
+    select: Select = Likeliest()
+
+
+class State(NamedTuple):
+    """Searches under way, one a sentence, each at its own position."""
+
+    position: Int[Array, " B"]
     alive: Hypotheses
     """Not ended; their scores are plain sums of log-probabilities."""
     cache: Cache
-    """Of the alive hypotheses, "B K …"."""
+    """Of the alive hypotheses."""
     finished: Hypotheses
+    count: Int[Array, " B"]
+    """How many hypotheses have ended, the worse ones included."""
 
 
 def beam(
     step: Step,
     cache: Cache,
-    limits: Int[Array, " B"],
+    ask: Ask,
     *,
     length: int,
     width: int,
     best: int,
     penalty: Penalty,
+    reorder: Reorder | None = None,
 ) -> Hypotheses:
     """The `best` of the translations that a beam of `width` hypotheses finds.
 
     The beam keeps the likeliest continuations; one that ends with EOS moves to the
-    finished ones and leaves its place empty. The search stops when no alive hypothesis
-    can still become one of the `best`, for any penalty that does not fall with the
-    length; so stopping early never changes the result.
+    finished ones, and its place stays empty: the beam narrows. The search stops when
+    no place is left, or when no alive hypothesis can still become one of the `best`,
+    for any penalty that does not fall with the length; so stopping early never changes
+    the result.
 
     Args:
-        cache: empty, "B …"; every hypothesis gets a copy.
-        limits: most tokens of each sentence's translation, EOS included.
+        cache: of `width` hypotheses a sentence, as `step` wants it.
         length: T, at least every limit.
+        reorder: by default `gather`, for a cache of leaves "B K …".
     """
-    cache = jax.tree.map(partial(repeat, times=width), cache)
-    alive = nothing(limits.shape[0], width, length)
-    alive = alive._replace(scores=alive.scores.at[:, 0].set(0))
-    finished = nothing(limits.shape[0], best, length)
-    state = State(jnp.zeros((), jnp.int32), alive, cache, finished)
-    advance = partial(_advance, step, limits, penalty)
-    return jax.lax.while_loop(partial(_going, limits, penalty), advance, state).finished
+    advance = partial(advanced, step, reorder or gather, penalty, ask)
+    state = start(cache, ask.limits.shape[0], length=length, width=width, best=best)
+    return jax.lax.while_loop(lambda s: alive(s).any(), advance, state).finished
 
 
-def _advance(
-    step: Step, limits: Int[Array, " B"], penalty: Penalty, state: State
+def start(cache: Cache, batch: int, *, length: int, width: int, best: int) -> State:
+    """Before the first step: one hypothesis a sentence, of no tokens."""
+    one = nothing(batch, width, length)
+    one = one._replace(scores=one.scores.at[:, 0].set(0))
+    zero = jnp.zeros(batch, jnp.int32)
+    return State(zero, one, cache, nothing(batch, best, length), zero)
+
+
+def alive(state: State) -> Bool[Array, " B"]:
+    """Which searches are not over."""
+    return (state.alive.scores > IMPOSSIBLE).any(axis=1)
+
+
+def advanced(
+    step: Step, reorder: Reorder, penalty: Penalty, ask: Ask, state: State
 ) -> State:
-    """Lengthens every alive hypothesis by one token."""
-    log_probs, cache = expand(step, limits, state.position, state.alive, state.cache)
-    alive, parents = _select(state.position, state.alive, log_probs)
-    ended = newest(alive, state.position + 1) == EOS
-    ended &= alive.scores > IMPOSSIBLE  # an empty place of the beam ends nothing
-    lengths = (state.position + 1).astype(jnp.float32)
-    scores = jnp.where(ended, alive.scores / penalty(lengths), IMPOSSIBLE)
-    finished = _best(state.finished, alive._replace(scores=scores))
-    alive = alive._replace(scores=jnp.where(ended, IMPOSSIBLE, alive.scores))
-    return State(state.position + 1, alive, gather(cache, parents), finished)
+    """Lengthens every alive hypothesis by one token; what is over stays as it is."""
+    position, before = state.position, state.alive
+    log_probs, cache = expand(step, ask, position, before, state.cache)
+    sums = jnp.maximum(before.scores[..., None] + log_probs, IMPOSSIBLE)
+    select = jax.vmap(lambda select, *of_sentence: select(*of_sentence))
+    sums, parents, tokens = select(
+        ask.select, sums, log_probs, before.tokens, position, ask.keys
+    )
+    sums = jnp.where(
+        _rank(sums) < sums.shape[1] - state.count[:, None], sums, IMPOSSIBLE
+    )
+    grown = _grown(before, position, log_probs, sums, parents, tokens)
+
+    ended = (tokens == EOS) & (sums > IMPOSSIBLE)
+    lengths = (position + 1).astype(jnp.float32)
+    scores = jnp.where(ended, sums / penalty(lengths)[:, None], IMPOSSIBLE)
+    finished = _best(state.finished, grown._replace(scores=scores))
+    grown = grown._replace(scores=jnp.where(ended, IMPOSSIBLE, sums))
+    promising = _promising(ask.limits, penalty, grown, finished)
+    grown = grown._replace(scores=jnp.where(promising, grown.scores, IMPOSSIBLE))
+    return State(
+        position + alive(state),
+        grown,
+        reorder(cache, parents),
+        finished,
+        state.count + ended.sum(axis=1),
+    )
 
 
 def expand(
     step: Step,
-    limits: Int[Array, " B"],
-    position: Int[Array, ""],
-    alive: Hypotheses,
+    ask: Ask,
+    position: Int[Array, " B"],
+    hypotheses: Hypotheses,
     cache: Cache,
 ) -> tuple[Float[Array, "B K V"], Cache]:
     """Log-probabilities of every token after every hypothesis, and the new cache."""
-    every_hypothesis = jax.vmap(step, in_axes=(1, None, 1), out_axes=1)
-    logits, cache = every_hypothesis(newest(alive, position), position, cache)
+    logits, cache = step(newest(hypotheses, position), position, cache)
     tokens = jnp.arange(logits.shape[-1])
     never = (tokens == PAD) | (tokens == BOS) | (tokens == UNK)
-    at_limit = (position + 1 >= limits)[:, None, None]
+    at_limit = (position + 1 >= ask.limits)[:, None, None]
     allowed = jnp.where(at_limit, tokens == EOS, ~never)
-    return jnp.where(allowed, jax.nn.log_softmax(logits), IMPOSSIBLE), cache
+    log_probs = jnp.where(allowed, jax.nn.log_softmax(logits), IMPOSSIBLE)
+    apply = lambda rule, *of_hypothesis: rule(*of_hypothesis)  # noqa: E731
+    apply = jax.vmap(jax.vmap(apply, in_axes=(None, 0, 0, None)))
+    for rule in ask.rules:
+        log_probs = apply(rule, log_probs, hypotheses.tokens, position)
+    return log_probs, cache
 
 
-def newest(alive: Hypotheses, position: Int[Array, ""]) -> Int[Array, "B K"]:
+def newest(hypotheses: Hypotheses, position: Int[Array, " B"]) -> Int[Array, "B K"]:
     """The token before `position`; BOS before the first."""
-    token = alive.tokens[:, :, jnp.maximum(position - 1, 0)]
-    return jnp.where(position == 0, BOS, token)
+    pick = jax.vmap(lambda tokens, place: tokens[:, place])
+    token = pick(hypotheses.tokens, jnp.maximum(position - 1, 0))
+    return jnp.where(position[:, None] == 0, BOS, token)
 
 
-def _select(
-    position: Int[Array, ""], alive: Hypotheses, log_probs: Float[Array, "B K V"]
-) -> tuple[Hypotheses, Int[Array, "B K"]]:
-    """The K likeliest continuations of each sentence, and which they continue."""
-    width, vocabulary = log_probs.shape[1:]
-    sums = jnp.maximum(alive.scores[:, :, None] + log_probs, IMPOSSIBLE)
-    flat = sums.reshape(-1, width * vocabulary)  # hypotheses compete with each other
-    scores, places = jax.lax.top_k(flat, width)
-    parents, tokens = jnp.divmod(places, vocabulary)
-    chosen = gather(alive, parents)
-    gained = scores - chosen.scores
-    return (
-        Hypotheses(
-            tokens=chosen.tokens.at[:, :, position].set(tokens),
-            scores=scores,
-            log_probs=chosen.log_probs.at[:, :, position].set(gained),
-        ),
-        parents,
+def _rank(sums: Float[Array, "B K"]) -> Int[Array, "B K"]:
+    """How many hypotheses of the sentence are better; the earlier wins a tie."""
+    places = jnp.arange(sums.shape[1])
+    other, own = sums[:, None, :], sums[:, :, None]
+    better = (other > own) | ((other == own) & (places < places[:, None]))
+    return better.sum(axis=2)
+
+
+def _grown(
+    before: Hypotheses,
+    position: Int[Array, " B"],
+    log_probs: Float[Array, "B K V"],
+    sums: Float[Array, "B K"],
+    parents: Int[Array, "B K"],
+    tokens: Int[Array, "B K"],
+) -> Hypotheses:
+    """The chosen continuations."""
+    chosen = gather(before, parents)
+    gained = jax.vmap(lambda scores, *place: scores[place])(log_probs, parents, tokens)
+    now = (jnp.arange(before.tokens.shape[-1]) == position[:, None])[:, None]
+    return Hypotheses(
+        tokens=jnp.where(now, tokens[..., None], chosen.tokens),
+        scores=sums,
+        log_probs=jnp.where(now, gained[..., None], chosen.log_probs),
     )
 
 
@@ -151,26 +264,44 @@ def _best(finished: Hypotheses, new: Hypotheses) -> Hypotheses:
     return gather(both, places)
 
 
-def _going(limits: Int[Array, " B"], penalty: Penalty, state: State) -> Bool[Array, ""]:
-    """Whether an alive hypothesis of any sentence can still enter the finished ones.
+def _promising(
+    limits: Int[Array, " B"],
+    penalty: Penalty,
+    alive: Hypotheses,
+    finished: Hypotheses,
+) -> Bool[Array, "B 1"]:
+    """Whether an alive hypothesis can still enter the finished ones.
 
     Scores only fall and the penalty only rises, so none can exceed its present sum
     under the penalty of the longest translation.
     """
-    likeliest = state.alive.scores.max(axis=1)
-    bound = likeliest / penalty(limits.astype(jnp.float32))
-    open_ = (likeliest > IMPOSSIBLE) & (bound > state.finished.scores[:, -1])
-    return open_.any() & (state.position < state.alive.tokens.shape[-1])
+    bound = alive.scores.max(axis=1) / penalty(limits.astype(jnp.float32))
+    return (bound > finished.scores[:, -1])[:, None]
+
+
+def largest(
+    scores: Float[Array, " N"], count: int
+) -> tuple[Float[Array, " count"], Int[Array, " count"]]:
+    """`lax.top_k`, which looks closer only at the blocks with the largest maxima.
+
+    The largest scores lie in as many blocks at most. These are looked through in
+    their order, so that of equal scores the first ones win, as in `lax.top_k`.
+    """
+    if scores.shape[0] <= BLOCK * count:
+        return jax.lax.top_k(scores, count)
+    missing = -scores.shape[0] % BLOCK
+    blocks = jnp.pad(scores, (0, missing), constant_values=-jnp.inf)
+    blocks = blocks.reshape(-1, BLOCK)
+    _, chosen = jax.lax.top_k(blocks.max(axis=1), count)
+    chosen = chosen.sort()
+    best, places = jax.lax.top_k(blocks[chosen].reshape(-1), count)
+    return best, chosen[places // BLOCK] * BLOCK + places % BLOCK
 
 
 def gather(tree: Any, index: Int[Array, "B J"]) -> Any:
     """Reorders the K axis of every leaf "B K …"."""
     pick = jax.vmap(lambda leaf, places: leaf[places])
     return jax.tree.map(lambda leaf: pick(leaf, index), tree)
-
-
-def repeat(leaf: Array, times: int) -> Array:
-    return jnp.broadcast_to(leaf[:, None], (leaf.shape[0], times, *leaf.shape[1:]))
 
 
 def nothing(batch: int, width: int, length: int) -> Hypotheses:

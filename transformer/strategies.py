@@ -7,25 +7,31 @@ from dataclasses import dataclass
 from math import inf
 from typing import Protocol, runtime_checkable
 
-from jaxtyping import Array, Int, Key
-
-from transformer import sampling, search
+from transformer import sampling
 from transformer.errors import InputError
-from transformer.search import Cache, Hypotheses, Step
+from transformer.sampling import Lanes
+from transformer.search import Likeliest, Penalty, Select, gnmt
 
 
 @runtime_checkable
 class Strategy(Protocol):
-    """Finds translations with a step function; see `search` for the arguments."""
+    """How many hypotheses a sentence has, how they go on, and how they are judged."""
 
-    def __call__(
-        self,
-        step: Step,
-        cache: Cache,
-        limits: Int[Array, " B"],
-        keys: Key[Array, " B"],
-        length: int,
-    ) -> Hypotheses: ...
+    @property
+    def width(self) -> int:
+        """K, the hypotheses under way."""
+        ...
+
+    @property
+    def best(self) -> int:
+        """Translations to find, at most K."""
+        ...
+
+    @property
+    def penalty(self) -> Penalty: ...
+
+    @property
+    def select(self) -> Select: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,42 +51,34 @@ class Beam:
         if not 0 <= self.alpha < inf:
             raise InputError(f"The length penalty {self.alpha} must be 0 or above.")
 
-    def __call__(
-        self,
-        step: Step,
-        cache: Cache,
-        limits: Int[Array, " B"],
-        keys: Key[Array, " B"],
-        length: int,
-    ) -> Hypotheses:
-        del keys
-        return search.beam(
-            step,
-            cache,
-            limits,
-            length=length,
-            width=self.width,
-            best=self.best,
-            penalty=search.gnmt(self.alpha),
-        )
+    @property
+    def penalty(self) -> Penalty:
+        return gnmt(self.alpha)
+
+    @property
+    def select(self) -> Select:
+        return Likeliest()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Greedy:
     """The likeliest token at each step."""
 
-    def __call__(
-        self,
-        step: Step,
-        cache: Cache,
-        limits: Int[Array, " B"],
-        keys: Key[Array, " B"],
-        length: int,
-    ) -> Hypotheses:
-        choose = sampling.likeliest
-        return sampling.rollout(
-            step, cache, limits, keys, length=length, count=1, choose=choose
-        )
+    @property
+    def width(self) -> int:
+        return 1
+
+    @property
+    def best(self) -> int:
+        return 1
+
+    @property
+    def penalty(self) -> Penalty:
+        return gnmt(0)
+
+    @property
+    def select(self) -> Select:
+        return Likeliest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +89,7 @@ class Sample:
     temperature: float = 1.0
     top_k: int | None = None
     top_p: float | None = None
+    epsilon: float | None = None
 
     def __post_init__(self) -> None:
         fewest = min(self.count, 1 if self.top_k is None else self.top_k)
@@ -102,26 +101,28 @@ class Sample:
             )
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise InputError(f"top-p must be in (0, 1], not {self.top_p}.")
+        if self.epsilon is not None and not 0 <= self.epsilon < 1:
+            raise InputError(f"epsilon must be in [0, 1), not {self.epsilon}.")
 
-    def __call__(
-        self,
-        step: Step,
-        cache: Cache,
-        limits: Int[Array, " B"],
-        keys: Key[Array, " B"],
-        length: int,
-    ) -> Hypotheses:
+    @property
+    def width(self) -> int:
+        return self.count
+
+    @property
+    def best(self) -> int:
+        return self.count
+
+    @property
+    def penalty(self) -> Penalty:
+        return gnmt(0)
+
+    @property
+    def select(self) -> Select:
         filters = [sampling.temperature(self.temperature)]
         if self.top_k is not None:
             filters.append(sampling.top_k(self.top_k))
         if self.top_p is not None:
             filters.append(sampling.nucleus(self.top_p))
-        return sampling.rollout(
-            step,
-            cache,
-            limits,
-            keys,
-            length=length,
-            count=self.count,
-            choose=sampling.drawn(*filters),
-        )
+        if self.epsilon is not None:
+            filters.append(sampling.epsilon(self.epsilon))
+        return Lanes(sampling.drawn(*filters))

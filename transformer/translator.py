@@ -2,29 +2,21 @@
 
 import copy
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
-from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Int, Key
 
 from transformer import devices, folder, parallel, text, tokenizer, weights
 from transformer.axes import Params
+from transformer.engine import Engine, Request
 from transformer.model import Transformer
+from transformer.networks import Alone
 from transformer.search import Hypotheses
 from transformer.strategies import Beam, Strategy
 from transformer.symbols import EOS, PAD
 from transformer.tokenizer import Tokenizers
-
-SHORTEST = 16
-"""Positions of the smallest source shape; each further one has twice as many."""
-
-RATIO, EXTRA = 2, 10
-"""A translation has at most RATIO × the source's tokens + EXTRA, EOS included."""
 
 
 class Translation(NamedTuple):
@@ -78,12 +70,8 @@ class Translator:
         self.tokenizers = tokenizers
         self._params = params
         self._longest = longest
-        self._rows = devices.decoding_rows() * parallel.groups(self._mesh)
-        self._search = jax.jit(
-            partial(_search, model),
-            static_argnames=("strategy", "length"),
-            out_shardings=parallel.whole(self._mesh),
-        )
+        rows = devices.decoding_rows() * parallel.groups(self._mesh)
+        self._engine = Engine(Alone(model), self._mesh, rows)
 
     def with_params(self, params: Params) -> "Translator":
         """The same translator, its compiled programs included, with other weights."""
@@ -110,15 +98,10 @@ class Translator:
         """
         strategy = strategy or Beam(width=beam)
         parts = [p for line, t in enumerate(texts) for p in self._parts(line, t)]
-        order = sorted(range(len(parts)), key=lambda i: len(parts[i].ids))
-        key = jax.random.key(seed)
-        started = [
-            (chunk, self._start([parts[i] for i in chunk], strategy, key, first_line))
-            for chunk in _chunks(order, parts, self._rows)
-        ]
+        requests = [Request(p.ids, (first_line + p.line, p.number)) for p in parts]
         found: dict[int, list[Translation]] = {}
-        for chunk, hypotheses in started:
-            found |= zip(chunk, self._read(hypotheses), strict=False)
+        for number, best in self._engine.run(self._params, requests, strategy, seed):
+            found[number] = list(self._read(best))
         by_line: list[list[int]] = [[] for _ in texts]
         for number, part in enumerate(parts):
             by_line[part.line].append(number)
@@ -129,7 +112,7 @@ class Translator:
 
     def rooms(self, texts: Iterable[str]) -> set[int]:
         """The source shapes that translating `texts` needs, each compiled once."""
-        return {_room(part) for t in texts for part in self._parts(0, t)}
+        return {Request(p.ids).room for t in texts for p in self._parts(0, t)}
 
     def _parts(self, line: int, raw: str) -> Iterator[Part]:
         encode = self.tokenizers.source.encode
@@ -139,30 +122,10 @@ class Translator:
             if ids := encode(part):
                 yield Part(line, number, part, [*ids, EOS])
 
-    def _start(
-        self, parts: list[Part], strategy: Strategy, key: Key[Array, ""], first: int
-    ) -> Hypotheses:
-        """Begins the search for the translations of up to `rows` parts."""
-        width = _room(parts[-1])
-        source = np.full((self._rows, width), PAD, np.int32)
-        limits = np.ones(self._rows, np.int32)
-        places = np.zeros((self._rows, 2), np.int32)
-        for row, part in enumerate(parts):
-            source[row, : len(part.ids)] = part.ids
-            limits[row] = RATIO * len(part.ids) + EXTRA
-            places[row] = first + part.line, part.number
-        rows = parallel.held(self._mesh, self._rows)
-        mine = source[rows], limits[rows], places[rows]
-        source, limits, places = parallel.place(self._mesh, mine)
-        length = RATIO * width + EXTRA
-        return self._search(
-            self._params, source, limits, key, places, strategy=strategy, length=length
-        )
-
-    def _read(self, hypotheses: Hypotheses) -> Iterator[list[Translation]]:
-        """The translations of each row, best first."""
-        for row in zip(*jax.device_get(hypotheses), strict=True):
-            yield [self._translation(*best) for best in zip(*row, strict=True)]
+    def _read(self, best: Hypotheses) -> Iterator[Translation]:
+        """The translations of one part, best first."""
+        for one in zip(*best, strict=True):
+            yield self._translation(*one)
 
     def _translation(
         self, tokens: np.ndarray, score: np.floating, log_probs: np.ndarray
@@ -186,42 +149,6 @@ def load(path: str | Path, *, precision: str = "auto") -> Translator:
     model = Transformer(description.model, devices.dtype(precision))
     params = weights.load(path, model)
     return Translator(model, params, tokenizers, description.config.data.max_length)
-
-
-def _search(
-    model: Transformer,
-    params: Params,
-    source: Int[Array, "B S"],
-    limits: Int[Array, " B"],
-    key: Key[Array, ""],
-    places: Int[Array, "B 2"],
-    *,
-    strategy: Strategy,
-    length: int,
-) -> Hypotheses:
-    memory = model.apply(params, source, train=False, method="encode")
-
-    def step(tokens, position, cache):
-        return model.apply(
-            params, tokens, position, cache, memory, method="decode_step"
-        )
-
-    of_line = jax.vmap(partial(jax.random.fold_in, key))(places[:, 0])
-    keys = jax.vmap(jax.random.fold_in)(of_line, places[:, 1])
-    cache = model.empty_cache(source.shape[0], length)
-    return strategy(step, cache, limits, keys, length)
-
-
-def _room(part: Part) -> int:
-    """The smallest source shape that holds a part."""
-    return max(SHORTEST, 1 << (len(part.ids) - 1).bit_length())
-
-
-def _chunks(order: list[int], parts: list[Part], rows: int) -> Iterator[list[int]]:
-    """Up to `rows` parts of one shape each; `order` is by length."""
-    for _, same in groupby(order, key=lambda number: _room(parts[number])):
-        numbers = list(same)
-        yield from (numbers[i : i + rows] for i in range(0, len(numbers), rows))
 
 
 def _joined(parts: list[str], found: list[list[Translation]]) -> Translation:
