@@ -130,14 +130,21 @@ def test_cudnn_is_left_what_it_can_do(dtype, length, width, suits):
 
 
 @pytest.mark.parametrize("position", [0, 2, 4])
-def test_writing_replaces_one_position_and_keeps_the_others(position):
+def test_writing_replaces_one_slot_of_each_row_and_keeps_the_others(position):
     _, past, _ = inputs()
     new = KeyValues(past.key[:, :1] + 1, past.value[:, :1] - 1)
-    after = jax.jit(attention.write)(past, new, position)
-    for was, put, now in zip(past, new, after, strict=True):
-        expected = was.copy()
-        expected[:, position] = put[:, 0]
-        np.testing.assert_array_equal(now, expected)
+    slots = (position + np.arange(B)) % past.key.shape[1]
+    after = jax.jit(attention.write)(attention.stored(past), new, slots)
+    for was, put in zip(past, new, strict=True):
+        was[np.arange(B), slots] = put[:, 0]
+    jax.tree.map(np.testing.assert_array_equal, after, attention.stored(past))
+
+
+def test_what_is_stored_is_attended_to_as_before():
+    query, kv, mask = inputs()
+    np.testing.assert_allclose(
+        attend(query, attention.stored(kv), mask), attend(query, kv, mask), atol=1e-5
+    )
 
 
 def itself(module, x, mask, query_positions, key_positions):
@@ -195,10 +202,11 @@ def test_step_by_step_with_a_written_cache_is_causal_attention_at_once():
     def step(x, past, t) -> Any:
         at = jnp.full((B, 1), t)
         new: Any = module.apply(variables, x, at, method="keys_values")
-        kv = attention.write(past, new, t)
-        return module.apply(variables, x, kv, masks.written(T, t), at), kv
+        kv = attention.write(past, new, at[:, 0])
+        seen = jnp.broadcast_to(jnp.arange(T) <= t, (B, 1, T))
+        return module.apply(variables, x, kv, seen, at), kv
 
-    past = KeyValues(*jnp.zeros((2, B, T, N, H)))
+    past = attention.stored(KeyValues(*jnp.zeros((2, B, T, N, H))))
     for t in range(T):
         y, past = step(x[:, t : t + 1], past, t)
         np.testing.assert_allclose(np.array(y)[:, 0], whole[:, t], atol=1e-5)

@@ -33,8 +33,9 @@ RUNGS: list[dict[str, str]] = [
         "processes": "errors",
         "products": "",
         "remat": "",
-        "sampling": "search symbols",
-        "search": "symbols",
+        "largest": "",
+        "sampling": "largest search",
+        "search": "largest symbols",
         "strategies": "errors sampling search",
         "text": "",
         "tokenizer": "errors symbols text",
@@ -49,6 +50,7 @@ RUNGS: list[dict[str, str]] = [
         "layers": "attention config dropout feed_forward positions",
         "phrasebook": "",
         "reports": "batches cleaning store tokenizer",
+        "seating": "search symbols",
         "store": "errors",
     },
     {
@@ -59,11 +61,13 @@ RUNGS: list[dict[str, str]] = [
         "weights": "axes checkpoints errors model parallel",
     },
     {
+        "engine": "axes networks parallel search seating strategies",
+        "networks": "axes model search",
         "shards": "errors",
         "streams": "corpora errors shards translator",
         "translator": (
-            "axes devices folder model parallel search strategies symbols text "
-            "tokenizer weights"
+            "axes devices engine folder model networks parallel search seating "
+            "strategies symbols text tokenizer weights"
         ),
     },
     {

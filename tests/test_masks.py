@@ -43,10 +43,20 @@ def test_a_token_sees_the_tokens_of_its_own_segment(query, key):
         assert mask[row, t, s] == (query[row, t] == key[row, s])
 
 
-def test_a_decoding_step_sees_what_its_row_of_the_causal_mask_shows():
-    for position in range(6):
-        step = masks.written(6, jnp.array(position))
-        np.testing.assert_array_equal(step[0, 0], masks.causal(6)[0, position])
+def test_a_single_hypothesis_sees_what_its_row_of_the_causal_mask_shows():
+    position = jnp.arange(6)
+    steps = masks.descent(jnp.zeros((6, 1, 6), jnp.int32), position)
+    np.testing.assert_array_equal(steps[:, 0], masks.causal(6)[0])
+
+
+def test_a_hypothesis_sees_its_ancestors_and_nobody_else():
+    rng = np.random.default_rng(0)
+    ancestors = rng.integers(0, 3, (2, 3, 4))
+    position = np.array([1, 3])
+    mask = masks.descent(jnp.asarray(ancestors), jnp.asarray(position))
+    for row, k, t, slot in np.ndindex(2, 3, 4, 3):
+        seen = ancestors[row, k, t] == slot and t <= position[row]
+        assert mask[row, k, t * 3 + slot] == seen
 
 
 def test_masks_combine_by_and_to_one_mask_a_sentence():

@@ -11,6 +11,7 @@ import pytest
 
 from transformer import ModelConfig, Transformer, masks, model
 from transformer.layers import Layout
+from transformer.model import kept, reordered
 from transformer.symbols import PAD
 
 
@@ -196,20 +197,55 @@ def test_decoding_step_by_step_is_decoding_at_once(name):
     @jit
     def by_steps(variables, source, target):
         apply = partial(net.apply, variables)
-        memory: Any = apply(source, train=False, method="encode")
+        memory = kept(apply(source, train=False, method="encode"))
 
         def step(cache, column):
             position, tokens = column
-            args = tokens, position, cache, memory
+            args = tokens[:, None], jnp.full(B, position), cache, memory
             logits, cache = apply(*args, method="decode_step")
-            return cache, logits
+            return cache, logits[:, 0]
 
         columns = jnp.arange(WIDTH), target.T
-        _, logits = jax.lax.scan(step, net.empty_cache(B, WIDTH), columns)
+        _, logits = jax.lax.scan(step, net.empty_cache(B, 1, WIDTH), columns)
         return logits.swapaxes(0, 1)
 
     logits = by_steps(variables, SOURCE, TARGET)
     np.testing.assert_allclose(logits, forward(name)(SOURCE, TARGET), atol=1e-4)
+
+
+@EVERY_VARIANT
+def test_hypotheses_that_change_places_keep_their_own_past(name):
+    """K of them, at other positions in each row, against decoding each alone."""
+    net, variables = make(name)
+    count, rng = 3, np.random.default_rng(0)
+    starts = jnp.arange(B) % 2  # every other row begins a step later
+    tokens = jnp.asarray(rng.integers(4, 40, (WIDTH - 1, B, count)), jnp.int32)
+    parents = jnp.asarray(rng.integers(0, count, (WIDTH - 1, B, count)), jnp.int32)
+
+    @jit
+    def by_steps(variables, source):
+        memory = kept(net.apply(variables, source, train=False, method="encode"))
+
+        def step(cache, at):
+            number, tokens, parents = at
+            position = jnp.maximum(number - starts, 0)
+            args = tokens, position, cache, memory
+            logits, cache = net.apply(variables, *args, method="decode_step")
+            return reordered(cache, parents), logits
+
+        columns = jnp.arange(WIDTH - 1), tokens, parents
+        return jax.lax.scan(step, net.empty_cache(B, count, WIDTH), columns)[1]
+
+    logits = by_steps(variables, SOURCE)
+    for row, k in np.ndindex(B, count):
+        last, path, slot = WIDTH - 2, [], k
+        for number in range(last, int(starts[row]) - 1, -1):
+            path.append(int(tokens[number, row, slot]))
+            slot = int(parents[number - 1, row, slot]) if number else slot
+        target = jnp.zeros((B, WIDTH), jnp.int32)
+        target = target.at[row, : len(path)].set(jnp.array(path[::-1]))
+        expected = forward(name)(SOURCE, target)[row, len(path) - 1]
+        np.testing.assert_allclose(logits[last, row, k], expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("norm", ["pre", "post"])

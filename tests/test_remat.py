@@ -10,6 +10,7 @@ import pytest
 
 from transformer import ModelConfig, Transformer, parallel
 from transformer.batches import Batch, Packed
+from transformer.model import kept
 from transformer.remat import POLICIES, rematerialised
 from transformer.step import Objective, loss_sum
 
@@ -83,10 +84,11 @@ def test_translating_runs_the_very_same_program(kind):
 
         def run(params, source, tokens):
             memory: Any = net.apply(params, source, train=False, method="encode")
-            args = tokens, jnp.array(1), net.empty_cache(2, 5), memory
+            cache, position = net.empty_cache(2, 1, 5), jnp.ones(2, jnp.int32)
+            args = tokens, position, cache, kept(memory)
             return net.apply(params, *args, method="decode_step")
 
-        source, tokens = jnp.ones((2, 4), jnp.int32), jnp.ones(2, jnp.int32)
+        source, tokens = jnp.ones((2, 4), jnp.int32), jnp.ones((2, 1), jnp.int32)
         return str(jax.make_jaxpr(run)(parameters("post"), source, tokens))
 
     assert program(kind) == program("none")

@@ -1,6 +1,7 @@
 """Filters on scores, and translations drawn token by token."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transformer import sampling
-from transformer.search import IMPOSSIBLE
+from transformer import sampling, search
+from transformer.sampling import Lanes
+from transformer.search import IMPOSSIBLE, Ask
 from transformer.symbols import BOS, EOS, PAD, UNK
 
 VOCABULARY, LENGTH = 9, 5
@@ -34,13 +36,14 @@ def kept(logits):
 
 @partial(jax.jit, static_argnames=("count", "choose"))
 def program(table, limits, keys, *, count, choose):
-    def step(tokens, position, row):
-        return table[row, position], row
+    def step(tokens, position, rows):
+        return table[rows, position[:, None]], rows
 
-    rows, length = jnp.arange(table.shape[0]), table.shape[1]
-    return sampling.rollout(
-        step, rows, limits, keys, length=length, count=count, choose=choose
-    )
+    sentences, length = table.shape[:2]
+    rows = jnp.repeat(jnp.arange(sentences)[:, None], count, axis=1)
+    ask = Ask(limits, keys, select=Lanes(choose))
+    sizes: Any = {"length": length, "width": count, "best": count}
+    return search.beam(step, rows, ask, penalty=search.gnmt(0.0), **sizes)
 
 
 def rollout(table, limits, keys, *, count, choose):
@@ -113,6 +116,18 @@ def test_the_smallest_nucleus_is_the_likeliest_tokens(values):
     np.testing.assert_array_equal(
         kept(found), np.flatnonzero(array(values) == max(values))
     )
+
+
+@property_test()
+@given(scores, st.floats(0, 0.5))
+def test_epsilon_keeps_what_is_likely_enough_and_always_the_likeliest(values, e):
+    logits = array(values)
+    inside = set(kept(sampling.epsilon(e)(logits)).tolist())
+    probabilities = np.asarray(jax.nn.softmax(logits))
+    assert inside >= set(np.flatnonzero(logits == logits.max()).tolist())
+    assert inside >= set(np.flatnonzero(probabilities >= e + 1e-6).tolist())
+    for token in inside:
+        assert probabilities[token] >= e - 1e-6 or logits[token] == logits.max()
 
 
 @pytest.mark.parametrize("keep", [sampling.top_k(2), sampling.nucleus(0.6)])

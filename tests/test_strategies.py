@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import pytest
 
 from transformer import search
 from transformer.errors import InputError
+from transformer.search import Ask, Likeliest
 from transformer.strategies import Beam, Greedy, Sample, Strategy
 
 VOCABULARY, LENGTH = 9, 5
@@ -18,14 +20,22 @@ LIMITS = jnp.array([LENGTH, LENGTH, 3])
 KEYS = jax.random.split(jax.random.key(0), 3)
 
 
-def step(tokens, position, row):
+def step(tokens, position, rows):
     """Scores that depend on the sentence, the position and the token before."""
-    return TABLE[row, position, tokens], row
+    return TABLE[rows, position[:, None], tokens], rows
 
 
-@partial(jax.jit, static_argnames="strategy")
-def translations(strategy):
-    return strategy(step, jnp.arange(3), LIMITS, KEYS, LENGTH)
+@partial(jax.jit, static_argnames=("width", "best", "penalty"))
+def found(select, *, width, best, penalty):
+    rows = jnp.repeat(jnp.arange(3)[:, None], width, axis=1)
+    ask = Ask(LIMITS, KEYS, select=select)
+    sizes: Any = {"length": LENGTH, "width": width, "best": best}
+    return search.beam(step, rows, ask, penalty=penalty, **sizes)
+
+
+def translations(of):
+    sizes = {"width": of.width, "best": of.best}
+    return found(of.select, penalty=of.penalty, **sizes)
 
 
 def assert_equal(one, other):
@@ -54,6 +64,8 @@ def test_a_length_penalty_below_zero_is_refused():
         {"top_p": 0.0},
         {"top_p": 1.1},
         {"top_p": math.nan},
+        {"epsilon": 1.0},
+        {"epsilon": -0.1},
     ],
 )
 def test_sampling_refuses_what_means_nothing_and_names_it(wrong):
@@ -88,26 +100,24 @@ def test_strategies_that_differ_in_anything_are_not_equal():
         Greedy(),
         *(Beam(), Beam(width=5), Beam(best=2), Beam(alpha=0.0)),
         *(Sample(), Sample(count=2), Sample(temperature=2.0)),
-        *(Sample(top_k=2), Sample(top_p=0.5)),
+        *(Sample(top_k=2), Sample(top_p=0.5), Sample(epsilon=0.01)),
     }
-    assert len(different) == 9 + 1
+    assert len(different) == 10 + 1
 
 
 def test_a_beam_passes_all_its_settings_on():
-    found = search.beam(
-        step,
-        jnp.arange(3),
-        LIMITS,
-        length=LENGTH,
-        width=4,
-        best=3,
-        penalty=search.gnmt(1.5),
-    )
-    assert_equal(translations(Beam(width=4, best=3, alpha=1.5)), found)
+    expected = found(Likeliest(), width=4, best=3, penalty=search.gnmt(1.5))
+    assert_equal(translations(Beam(width=4, best=3, alpha=1.5)), expected)
 
 
 @pytest.mark.parametrize(
-    "narrow", [Sample(top_k=1), Sample(top_p=1e-6), Sample(temperature=1e-3)]
+    "narrow",
+    [
+        Sample(top_k=1),
+        Sample(top_p=1e-6),
+        Sample(temperature=1e-3),
+        Sample(epsilon=0.999),
+    ],
 )
 def test_each_filter_can_narrow_sampling_down_to_greedy(narrow):
     assert_equal(translations(narrow), translations(Greedy()))
@@ -115,5 +125,5 @@ def test_each_filter_can_narrow_sampling_down_to_greedy(narrow):
 
 
 def test_count_is_the_number_of_samples():
-    found = jax.eval_shape(lambda: translations(Sample(count=3)))
-    assert found.tokens.shape == (3, 3, LENGTH)
+    three = jax.eval_shape(lambda: translations(Sample(count=3)))
+    assert three.tokens.shape == (3, 3, LENGTH)

@@ -139,8 +139,8 @@ def stored(kv: KeyValues) -> Stored:
 def write(past: Stored, new: KeyValues, slots: Int[Array, " B"]) -> Stored:
     """Returns `past` with `new` stored from a slot on, in each row another one."""
     put = jax.vmap(jax.lax.dynamic_update_slice_in_dim, in_axes=(0, 0, 0, None))
-    at, new = slots, stored(new)
-    return Stored(put(past.key, new.key, at, 2), put(past.value, new.value, at, 1))
+    key, value = stored(new)
+    return Stored(put(past.key, key, slots, 2), put(past.value, value, slots, 1))
 
 
 class MultiHeadAttention(nn.Module):

@@ -24,7 +24,7 @@ def dtype(precision: str) -> DTypeLike:
 
 def decoding_rows() -> int:
     """Sentences decoded together: enough to fill the device, few enough to wait for."""
-    return 16 if on_cpu() else 128
+    return 32 if on_cpu() else 128
 
 
 def description(mesh: Mesh) -> str:

@@ -48,7 +48,7 @@ def descent(
                0 1          1 0  0 1
     """
     *_, count, length = ancestors.shape
-    own = ancestors[..., None] == jnp.arange(count)
-    past = jnp.arange(length) <= position[:, None]
+    own = ancestors[..., None] == jnp.arange(count)[None, None, None]
+    past = jnp.arange(length)[None] <= position[:, None]
     seen = own & past[:, None, :, None]
     return seen.reshape(*ancestors.shape[:2], length * count)

@@ -40,7 +40,14 @@ from transformer.remat import Kind, rematerialised
 class Memory(NamedTuple):
     """What the decoder sees of the source: keys and values for each of its layers."""
 
-    layers: tuple[KeyValues | Stored, ...]
+    layers: tuple[KeyValues, ...]
+    mask: Bool[Array, "#B #T S"]
+
+
+class Kept(NamedTuple):
+    """The same, as single steps read it fastest."""
+
+    layers: tuple[Stored, ...]
     mask: Bool[Array, "#B #T S"]
 
 
@@ -56,9 +63,9 @@ class Cache(NamedTuple):
     """Which hypothesis of step t each hypothesis goes back to."""
 
 
-def kept(memory: Memory) -> Memory:
-    """The memory as single steps read it fastest."""
-    return Memory(tuple(stored(kv) for kv in memory.layers), memory.mask)
+def kept(memory: Memory) -> Kept:
+    """Arranges a memory for many single steps."""
+    return Kept(tuple(stored(kv) for kv in memory.layers), memory.mask)
 
 
 def reordered(cache: Cache, parents: Int[Array, "B K"]) -> Cache:
@@ -191,19 +198,16 @@ class Transformer(nn.Module):
         tokens: Int[Array, "B K"],
         position: Int[Array, " B"],
         cache: Cache,
-        memory: Memory,
+        memory: Kept,
     ) -> tuple[Float[Array, "B K V"], Cache]:
         """Scores of what follows `tokens`, which stand at `position` of their rows.
 
         The K hypotheses of a sentence are to attention what positions are: queries
         over the same keys, of which each sees its own.
-
-        Args:
-            memory: as `kept`.
         """
         batch, count = tokens.shape
         *_, length = cache.ancestors.shape
-        now = jnp.arange(length) == position[:, None, None]
+        now = jnp.arange(length)[None, None] == position[:, None, None]
         itself = jnp.arange(count)[None, :, None]
         ancestors = jnp.where(now, itself, cache.ancestors)
         rows = jnp.broadcast_to(position[:, None], tokens.shape)
@@ -226,7 +230,7 @@ class Transformer(nn.Module):
     def _decoder(
         self,
         target: Int[Array, "B T"],
-        memory: Memory,
+        memory: Memory | Kept,
         layout: Layout,
         pasts: tuple[Past | None, ...] | None = None,
         *,

@@ -1,7 +1,7 @@
 """A model as the engine sees it: memory, cache and step, one row a sentence."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Array, Int
 
@@ -13,6 +13,7 @@ Memory = Any
 """What is known of the sources; leaves "B …"."""
 
 
+@runtime_checkable
 class Network(Protocol):
     """Scores the next tokens of hypotheses. Hashable, and without parameters."""
 
@@ -32,7 +33,8 @@ class Alone:
     model: Transformer
 
     def encode(self, params: Params, source: Int[Array, "B S"]) -> Memory:
-        return kept(self.model.apply(params, source, train=False, method="encode"))
+        memory: Any = self.model.apply(params, source, train=False, method="encode")
+        return kept(memory)
 
     def step(self, params: Params, memory: Memory) -> Step:
         def step(tokens, position, cache):

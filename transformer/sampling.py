@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float, Int, Key
 
-from transformer.search import IMPOSSIBLE, largest
+from transformer.largest import largest
+from transformer.search import IMPOSSIBLE
 
 Filter = Callable[[Float[Array, " V"]], Float[Array, " V"]]
 
@@ -91,9 +92,10 @@ class Lanes:
         log_probs: Float[Array, "K V"],
         tokens: Int[Array, "K T"],
         position: Int[Array, ""],
-        key: Key[Array, ""],
+        key: Key[Array, ""] | None,
     ) -> tuple[Float[Array, " K"], Int[Array, " K"], Int[Array, " K"]]:
         del tokens
+        assert key is not None, "what is drawn needs a key for each sentence"
         lanes = jnp.arange(sums.shape[0])
         parents = jnp.where(position == 0, 0, lanes)
         keys = jax.random.split(key, sums.shape[0])

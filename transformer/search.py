@@ -14,13 +14,14 @@ A hypothesis ends with EOS; at its length limit nothing but EOS is allowed.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from transformer.largest import largest
 from transformer.symbols import BOS, EOS, PAD, UNK
 
 Cache = Any
@@ -35,9 +36,6 @@ Penalty = Callable[[Float[Array, "*B"]], Float[Array, "*B"]]
 IMPOSSIBLE = jnp.finfo(jnp.float32).min / 2
 """The score of no hypothesis: finite, so that sums and products of it stay finite."""
 
-BLOCK = 128
-"""Scores of which only the largest is looked at first."""
-
 
 class Hypotheses(NamedTuple):
     """K translations a sentence, best first. Tokens end with EOS, then PAD."""
@@ -49,6 +47,7 @@ class Hypotheses(NamedTuple):
     """Of each token."""
 
 
+@runtime_checkable
 class Rule(Protocol):
     """What may follow one hypothesis: some log-probabilities become IMPOSSIBLE.
 
@@ -63,6 +62,7 @@ class Rule(Protocol):
     ) -> Float[Array, " V"]: ...
 
 
+@runtime_checkable
 class Select(Protocol):
     """K of all continuations of one sentence: sums, parents, tokens.
 
@@ -76,7 +76,7 @@ class Select(Protocol):
         log_probs: Float[Array, "K V"],
         tokens: Int[Array, "K T"],
         position: Int[Array, ""],
-        key: Key[Array, ""],
+        key: Key[Array, ""] | None,
     ) -> tuple[Float[Array, " K"], Int[Array, " K"], Int[Array, " K"]]: ...
 
 
@@ -95,7 +95,7 @@ class Likeliest:
         log_probs: Float[Array, "K V"],
         tokens: Int[Array, "K T"],
         position: Int[Array, ""],
-        key: Key[Array, ""],
+        key: Key[Array, ""] | None,
     ) -> tuple[Float[Array, " K"], Int[Array, " K"], Int[Array, " K"]]:
         del log_probs, tokens, position, key
         width, vocabulary = sums.shape
@@ -103,13 +103,12 @@ class Likeliest:
         return best, *jnp.divmod(places, vocabulary)
 
 
-@struct.dataclass
-class Ask:
+class Ask(NamedTuple):
     """What is looked for, sentence by sentence; all arrays are "B …"."""
 
     limits: Int[Array, " B"]
     """Most tokens of each translation, EOS included."""
-    keys: Key[Array, " B"]
+    keys: Key[Array, " B"] | None = None
     """Of each sentence, for what is drawn by chance."""
     rules: tuple[Rule, ...] = ()
     select: Select = Likeliest()
@@ -124,8 +123,8 @@ class State(NamedTuple):
     cache: Cache
     """Of the alive hypotheses."""
     finished: Hypotheses
-    count: Int[Array, " B"]
-    """How many hypotheses have ended, the worse ones included."""
+    ended: Int[Array, " B"]
+    """How many hypotheses have, the worse ones included."""
 
 
 def beam(
@@ -182,7 +181,7 @@ def advanced(
         ask.select, sums, log_probs, before.tokens, position, ask.keys
     )
     sums = jnp.where(
-        _rank(sums) < sums.shape[1] - state.count[:, None], sums, IMPOSSIBLE
+        _rank(sums) < sums.shape[1] - state.ended[:, None], sums, IMPOSSIBLE
     )
     grown = _grown(before, position, log_probs, sums, parents, tokens)
 
@@ -198,7 +197,7 @@ def advanced(
         grown,
         reorder(cache, parents),
         finished,
-        state.count + ended.sum(axis=1),
+        state.ended + ended.sum(axis=1),
     )
 
 
@@ -211,7 +210,7 @@ def expand(
 ) -> tuple[Float[Array, "B K V"], Cache]:
     """Log-probabilities of every token after every hypothesis, and the new cache."""
     logits, cache = step(newest(hypotheses, position), position, cache)
-    tokens = jnp.arange(logits.shape[-1])
+    tokens = jnp.arange(logits.shape[-1])[None, None]
     never = (tokens == PAD) | (tokens == BOS) | (tokens == UNK)
     at_limit = (position + 1 >= ask.limits)[:, None, None]
     allowed = jnp.where(at_limit, tokens == EOS, ~never)
@@ -233,8 +232,9 @@ def newest(hypotheses: Hypotheses, position: Int[Array, " B"]) -> Int[Array, "B 
 def _rank(sums: Float[Array, "B K"]) -> Int[Array, "B K"]:
     """How many hypotheses of the sentence are better; the earlier wins a tie."""
     places = jnp.arange(sums.shape[1])
+    before = (places[None] < places[:, None])[None]
     other, own = sums[:, None, :], sums[:, :, None]
-    better = (other > own) | ((other == own) & (places < places[:, None]))
+    better = (other > own) | ((other == own) & before)
     return better.sum(axis=2)
 
 
@@ -249,7 +249,7 @@ def _grown(
     """The chosen continuations."""
     chosen = gather(before, parents)
     gained = jax.vmap(lambda scores, *place: scores[place])(log_probs, parents, tokens)
-    now = (jnp.arange(before.tokens.shape[-1]) == position[:, None])[:, None]
+    now = jnp.arange(before.tokens.shape[-1])[None, None] == position[:, None, None]
     return Hypotheses(
         tokens=jnp.where(now, tokens[..., None], chosen.tokens),
         scores=sums,
@@ -277,25 +277,6 @@ def _promising(
     """
     bound = alive.scores.max(axis=1) / penalty(limits.astype(jnp.float32))
     return (bound > finished.scores[:, -1])[:, None]
-
-
-def largest(
-    scores: Float[Array, " N"], count: int
-) -> tuple[Float[Array, " count"], Int[Array, " count"]]:
-    """`lax.top_k`, which looks closer only at the blocks with the largest maxima.
-
-    The largest scores lie in as many blocks at most. These are looked through in
-    their order, so that of equal scores the first ones win, as in `lax.top_k`.
-    """
-    if scores.shape[0] <= BLOCK * count:
-        return jax.lax.top_k(scores, count)
-    missing = -scores.shape[0] % BLOCK
-    blocks = jnp.pad(scores, (0, missing), constant_values=-jnp.inf)
-    blocks = blocks.reshape(-1, BLOCK)
-    _, chosen = jax.lax.top_k(blocks.max(axis=1), count)
-    chosen = chosen.sort()
-    best, places = jax.lax.top_k(blocks[chosen].reshape(-1), count)
-    return best, chosen[places // BLOCK] * BLOCK + places % BLOCK
 
 
 def gather(tree: Any, index: Int[Array, "B J"]) -> Any:

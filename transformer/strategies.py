@@ -74,7 +74,7 @@ class Greedy:
 
     @property
     def penalty(self) -> Penalty:
-        return gnmt(0)
+        return gnmt(0.0)
 
     @property
     def select(self) -> Select:
@@ -114,7 +114,7 @@ class Sample:
 
     @property
     def penalty(self) -> Penalty:
-        return gnmt(0)
+        return gnmt(0.0)
 
     @property
     def select(self) -> Select:

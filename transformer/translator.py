@@ -10,10 +10,11 @@ from jax.sharding import Mesh
 
 from transformer import devices, folder, parallel, text, tokenizer, weights
 from transformer.axes import Params
-from transformer.engine import Engine, Request
+from transformer.engine import Engine
 from transformer.model import Transformer
 from transformer.networks import Alone
 from transformer.search import Hypotheses
+from transformer.seating import Request
 from transformer.strategies import Beam, Strategy
 from transformer.symbols import EOS, PAD
 from transformer.tokenizer import Tokenizers

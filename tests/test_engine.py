@@ -1,0 +1,152 @@
+"""What a request gets depends on nothing but itself, however many there are."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import struct
+
+from transformer import ModelConfig, Transformer, engine, parallel
+from transformer.engine import Engine
+from transformer.networks import Alone
+from transformer.seating import Request
+from transformer.strategies import Beam, Greedy, Sample, Strategy
+from transformer.symbols import EOS, PAD
+
+ROWS, VOCABULARY = 4, 24
+NARROW = Beam(width=3, best=2)
+
+
+@struct.dataclass
+class Endless:
+    """A sentence does not end by itself."""
+
+    def __call__(self, log_probs, tokens, position):
+        return log_probs.at[EOS].add(-1e6)
+
+
+@struct.dataclass
+class Without:
+    """A token of the request's own choice does not occur."""
+
+    token: Any
+
+    def __call__(self, log_probs, tokens, position):
+        return log_probs.at[self.token].add(-1e6)
+
+
+@pytest.fixture(scope="module")
+def network():
+    sizes: Any = {"dim": 8, "hidden_dim": 8, "num_heads": 2}
+    layers: Any = {"encoder_layers": 1, "decoder_layers": 1}
+    return Alone(Transformer(ModelConfig(vocab_size=VOCABULARY, **sizes, **layers)))
+
+
+@pytest.fixture(scope="module")
+def params(network):
+    tokens = jnp.ones((1, 1), jnp.int32)
+    init = partial(network.model.init, train=False)
+    params = jax.jit(init)(jax.random.key(0), tokens, tokens)
+    return jax.tree.map(lambda leaf: 3 * leaf, params)
+
+
+@pytest.fixture(scope="module")
+def small(network):
+    return Engine(network, parallel.alone(), ROWS)
+
+
+def requests(count, longest=30, **kinds):
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(1, longest, count)
+    ids = [[*rng.integers(4, VOCABULARY, size).tolist(), EOS] for size in sizes]
+    return [Request(row, (n, 0), **kinds) for n, row in enumerate(ids)]
+
+
+def answers(of, params, asked, strategy: Strategy = NARROW, seed=0):
+    """Of each request, as plain lists, so that they compare to the bit."""
+    found = dict(of.run(params, asked, strategy, seed))
+    assert sorted(found) == list(range(len(asked)))
+    return [jax.tree.map(np.ndarray.tolist, found[n]) for n in range(len(asked))]
+
+
+def written(hypotheses):
+    return [token for token in hypotheses.tokens[0] if token != PAD]
+
+
+@pytest.mark.parametrize("strategy", [NARROW, Sample(count=2)])
+def test_a_request_gets_the_same_alone_and_in_any_crowd(small, params, strategy):
+    asked = requests(3 * ROWS)
+    together = answers(small, params, asked, strategy)
+    assert answers(small, params, asked[::-1], strategy) == together[::-1]
+    for number in (0, 5):
+        assert answers(small, params, [asked[number]], strategy) == [together[number]]
+    assert len({str(written(found)) for found in together}) > 2
+
+
+def test_what_is_drawn_depends_on_seed_and_place(small, params):
+    asked = [requests(1)[0]._replace(place=(line, 0)) for line in range(2 * ROWS)]
+    drawn = answers(small, params, asked, Sample(), seed=1)
+    assert len({str(written(found)) for found in drawn}) > 1
+    assert answers(small, params, asked[3:5], Sample(), seed=1) == drawn[3:5]
+    assert answers(small, params, asked, Sample(), seed=2) != drawn
+
+
+def test_a_translation_is_as_long_as_its_own_limit_allows(small, params):
+    asked = requests(2 * ROWS, rules=(Endless(),))
+    found = answers(small, params, asked)
+    assert [len(written(one)) for one in found] == [one.limit for one in asked]
+    assert len({one.limit for one in asked}) > 3
+
+
+def test_what_is_too_long_for_the_first_program_is_as_if_there_were_none(
+    small, params, monkeypatch
+):
+    asked = requests(2 * ROWS, rules=(Endless(),))
+    twice = answers(small, params, asked)
+    short_and_long = engine.lengths
+    assert any(one.limit > short_and_long(one.room)[0] for one in asked)
+    monkeypatch.setattr(engine, "lengths", lambda room: short_and_long(room)[1:])
+    once = answers(small, params, asked)
+    for one, other in zip(twice, once, strict=True):
+        assert written(one) == written(other)
+        np.testing.assert_allclose(one.scores, other.scores, rtol=1e-5)
+
+
+def test_each_request_has_its_own_rules(small, params):
+    plain = answers(small, params, requests(2 * ROWS), Greedy())
+    first = [written(found)[0] for found in plain]
+    rules = [(Without(np.int32(token)),) for token in first]
+    asked = [
+        request._replace(rules=own)
+        for request, own in zip(requests(2 * ROWS), rules, strict=True)
+    ]
+    for found, token in zip(
+        answers(small, params, asked, Greedy()), first, strict=True
+    ):
+        assert token not in written(found)
+
+
+def test_requests_of_different_kinds_go_together(small, params):
+    ruled = requests(3, rules=(Endless(),))
+    mixed = [*requests(3), *ruled]
+    expected = answers(small, params, requests(3)) + answers(small, params, ruled)
+    assert answers(small, params, mixed) == expected
+
+
+def test_fitting_rows_find_the_same_up_to_rounding(network, small, params):
+    fitting = Engine(network, parallel.alone(), ROWS, fitting=True)
+    for count in (1, 3, 7):
+        asked = requests(count)
+        for one, other in zip(
+            answers(fitting, params, asked),
+            answers(small, params, asked),
+            strict=True,
+        ):
+            np.testing.assert_allclose(one.scores, other.scores, rtol=1e-4)
+
+
+def test_nothing_asked_nothing_found(small, params):
+    assert answers(small, params, []) == []

@@ -1,0 +1,101 @@
+"""Who is decoded where: requests wait in a queue for a free row of a program."""
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Int
+
+from transformer.search import Rule, Select
+from transformer.symbols import PAD
+
+SHORTEST = 16
+"""Positions of the smallest room; each further one has twice as many."""
+
+RATIO, EXTRA = 2, 10
+"""A translation has at most RATIO × the source's tokens + EXTRA, EOS included."""
+
+
+class Request(NamedTuple):
+    """One sentence to translate, and how."""
+
+    ids: list[int]
+    """With EOS."""
+    place: tuple[int, int] = (0, 0)
+    """Two numbers that decide, with the seed, what is drawn for it."""
+    rules: tuple[Rule, ...] = ()
+    select: Select | None = None
+    """Instead of the strategy's."""
+
+    @property
+    def room(self) -> int:
+        """The smallest source shape that holds it."""
+        return max(SHORTEST, 1 << (len(self.ids) - 1).bit_length())
+
+    @property
+    def limit(self) -> int:
+        """Most tokens of the translation, EOS included."""
+        return RATIO * len(self.ids) + EXTRA
+
+
+class Asked(NamedTuple):
+    """What is asked for each row."""
+
+    limits: Int[Array | np.ndarray, " B"]
+    places: Int[Array | np.ndarray, "B 2"]
+    rules: tuple[Rule, ...]
+    select: Select | None
+
+
+class Queue:
+    """Requests that wait, the longest first; as many are encoded as there are rows."""
+
+    def __init__(self, requests: dict[int, Request], rows: int) -> None:
+        self._requests, self._rows = requests, rows
+        self._waiting = sorted(requests, key=lambda n: len(requests[n].ids))
+        self._ready: list[tuple[int, int]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting or self._ready)
+
+    def source(self) -> Int[np.ndarray, "B S"] | None:
+        """What to encode next, if nobody is ready."""
+        if self._ready:
+            return None
+        size = min(self._rows, len(self._waiting))
+        batch = [self._waiting.pop() for _ in range(size)]
+        self._ready = list(enumerate(batch))[::-1]
+        room = self._requests[batch[0]].room
+        source = np.full((self._rows, room), PAD, np.int32)
+        for row, number in enumerate(batch):
+            ids = self._requests[number].ids
+            source[row, : len(ids)] = ids
+        return source
+
+    def seat(self, seats: list[int | None]) -> Int[np.ndarray, " B"]:
+        """Gives free seats to who is ready: whose row goes where, or -1."""
+        taken = np.full(len(seats), -1, np.int32)
+        for row, number in enumerate(seats):
+            if number is None and self._ready:
+                taken[row], seats[row] = self._ready.pop()
+        return taken
+
+
+def kind(request: Request) -> tuple[Any, ...]:
+    """Equal for requests that can be rows of one program."""
+    leaves, structure = jax.tree.flatten((request.rules, request.select))
+    shapes = tuple((np.shape(leaf), np.result_type(leaf)) for leaf in leaves)
+    return request.room, structure, shapes
+
+
+def asked(requests: dict[int, Request], seats: list[int | None]) -> Asked:
+    """What is asked for each seat; empty ones ask for what any other does."""
+    anyone = next(number for number in seats if number is not None)
+    rows = [requests[anyone if number is None else number] for number in seats]
+    stack = lambda *leaves: np.stack(leaves)  # noqa: E731
+    return Asked(
+        limits=np.array([row.limit for row in rows], np.int32),
+        places=np.array([row.place for row in rows], np.int32),
+        rules=jax.tree.map(stack, *(row.rules for row in rows)),
+        select=jax.tree.map(stack, *(row.select for row in rows)),
+    )
