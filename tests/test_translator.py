@@ -209,10 +209,10 @@ def test_rooms_are_the_shapes_that_are_compiled_and_weights_are_none(
     assert fresh.rooms(["", " "]) == set()
     with jax.log_compiles():
         before = fresh.translate(lines, strategy=Greedy())
-        for program in ("encode", "_turn"):
+        for program, lengths in (("encode", 1), ("_turn", 2)):
             start = f"Compiling jit({program})"
             compiled = [r for r in caplog.messages if r.startswith(start)]
-            assert len(compiled) == len(rooms)
+            assert len(rooms) <= len(compiled) <= lengths * len(rooms)
         caplog.clear()
         other = fresh.with_params(weights(model, 1))
         assert other.translate(lines, strategy=Greedy()) != before

@@ -1,0 +1,68 @@
+"""Several models as one: the next token has the mean of their probabilities."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from transformer import ModelConfig, Transformer, networks
+from transformer.networks import Alike, Alone, Mixed
+
+B, K, LENGTH, VOCABULARY = 2, 3, 5, 24
+SOURCE = jnp.array([[9, 5, 3, 2], [7, 2, 0, 0]])
+
+
+def make(seed, **other: Any):
+    sizes: Any = {"dim": 8, "hidden_dim": 8, "num_heads": 2}
+    layers: Any = {"encoder_layers": 1, "decoder_layers": 1}
+    settings = sizes | layers | other
+    model = Transformer(ModelConfig(vocab_size=VOCABULARY, **settings))
+    tokens = jnp.ones((1, 1), jnp.int32)
+    init = jax.jit(partial(model.init, train=False))
+    params = init(jax.random.key(seed), tokens, tokens)
+    return model, jax.tree.map(lambda leaf: 3 * leaf, params)
+
+
+def distributions(network, params):
+    """Of the second token, after hypotheses have changed places."""
+
+    @jax.jit
+    def run(params):
+        step = network.step(params, network.encode(params, SOURCE))
+        tokens = jnp.broadcast_to(jnp.arange(5, 5 + K), (B, K))
+        zero = jnp.zeros(B, jnp.int32)
+        cache = network.cache(B, K, LENGTH)
+        _, cache = step(jnp.ones_like(tokens), zero, cache)
+        parents = jnp.broadcast_to(jnp.arange(K)[::-1], (B, K))
+        cache = network.reordered(cache, parents)
+        return jax.nn.softmax(step(tokens, zero + 1, cache)[0])
+
+    return np.asarray(run(params))
+
+
+MEMBERS = {
+    "alike": [make(0), make(1), make(2)],
+    "of different sizes": [make(0), make(1, decoder_layers=2, norm="pre")],
+}
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_an_ensemble_takes_the_mean_of_probabilities(name):
+    models, params = zip(*MEMBERS[name], strict=True)
+    network, together = networks.ensemble(models, params)
+    assert isinstance(network, Alike if name == "alike" else Mixed)
+    each = [
+        distributions(Alone(model), own)
+        for model, own in zip(models, params, strict=True)
+    ]
+    found = distributions(network, together)
+    np.testing.assert_allclose(found, np.mean(each, axis=0), rtol=1e-4, atol=1e-6)
+    assert np.abs(found - each[0]).max() > 1e-3
+
+
+def test_a_model_alone_is_no_ensemble():
+    model, params = make(0)
+    assert networks.ensemble([model], [params]) == (Alone(model), params)
