@@ -85,12 +85,15 @@ def _attend_stored(
     query: Float[Array, "B T N H"], kv: Stored, mask: Bool[Array, "#B #T S"]
 ) -> Float[Array, "B T N H"]:
     """The heads come first in every product, so that nothing stored is transposed."""
-    query = query.swapaxes(1, 2)
+    dtype, query = query.dtype, query.astype(kv.key.dtype).swapaxes(1, 2)
     scores = jnp.einsum(
         "BNTH,BNHS->BNTS", query, kv.key, preferred_element_type=jnp.float32
     )
-    mixture = _softmax(scores, query.shape[-1], mask).astype(query.dtype)
-    return jnp.einsum("BNTS,BNSH->BNTH", mixture, kv.value).swapaxes(1, 2)
+    mixture = _softmax(scores, query.shape[-1], mask).astype(kv.value.dtype)
+    mixed = jnp.einsum(
+        "BNTS,BNSH->BNTH", mixture, kv.value, preferred_element_type=jnp.float32
+    )
+    return mixed.astype(dtype).swapaxes(1, 2)
 
 
 def fused(
@@ -136,10 +139,15 @@ def stored(kv: KeyValues) -> Stored:
     return Stored(kv.key.transpose(0, 2, 3, 1), kv.value.swapaxes(1, 2))
 
 
+def storage(dtype: DTypeLike) -> DTypeLike:
+    """The type to store in: to write bfloat16, XLA:CPU would convert all there is."""
+    return jnp.float32 if jax.default_backend() == "cpu" else dtype
+
+
 def write(past: Stored, new: KeyValues, slots: Int[Array, " B"]) -> Stored:
     """Returns `past` with `new` stored from a slot on, in each row another one."""
     put = jax.vmap(jax.lax.dynamic_update_slice_in_dim, in_axes=(0, 0, 0, None))
-    key, value = stored(new)
+    key, value = (x.astype(past.key.dtype) for x in stored(new))
     return Stored(put(past.key, key, slots, 2), put(past.value, value, slots, 1))
 
 

@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 Contraction = tuple[tuple[tuple[int, ...], tuple[int, ...]], Any]
@@ -24,5 +26,13 @@ def flat_product(
     ((_, contracted), _) = dimension_numbers
     count = len(contracted)
     width = math.prod(kernel.shape[:count])
-    product = x.reshape(-1, width) @ kernel.reshape(width, -1)
+    product = multiply(x.reshape(-1, width), kernel.reshape(width, -1))
     return product.reshape(x.shape[: x.ndim - count] + kernel.shape[count:])
+
+
+def multiply(x: Float[Array, "M L"], y: Float[Array, "L N"]) -> Float[Array, "M N"]:
+    """x @ y. XLA:CPU is fast with bfloat16 only if it may write float32."""
+    if x.dtype == jnp.bfloat16 and jax.default_backend() == "cpu":
+        product = jnp.matmul(x, y, preferred_element_type=jnp.float32)
+        return product.astype(x.dtype)
+    return x @ y
