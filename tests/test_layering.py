@@ -33,6 +33,7 @@ RUNGS: list[dict[str, str]] = [
         "processes": "errors",
         "products": "",
         "remat": "",
+        "rules": "errors search symbols",
         "sampling": "search symbols",
         "search": "symbols",
         "strategies": "errors sampling search",
@@ -104,7 +105,7 @@ RUNG = {module: number for number, rung in enumerate(RUNGS) for module in rung}
 LEAVES = (
     "masks positions products embeddings attention feed_forward dropout losses".split()
 )
-SEARCH = "search sampling strategies".split()
+SEARCH = "search sampling strategies rules".split()
 DATA = (
     "text tokenizer cleaning corpora store batches dataset phrasebook reports".split()
 )
