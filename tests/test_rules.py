@@ -159,5 +159,5 @@ def test_rules_of_several_sentences_stack():
 
 
 def test_runs_of_zero_tokens_are_no_rule():
-    with pytest.raises(InputError, match="of 0 tokens"):
+    with pytest.raises(InputError, match="of 0 tokens cannot"):
         NoRepeat(0)

@@ -82,7 +82,7 @@ class NoRepeat:
     def __post_init__(self) -> None:
         if self.n < 1:
             raise InputError(
-                f"At least 1 token can be kept from recurring, not {self.n}."
+                f"Repeats of {self.n} tokens cannot be forbidden; give 1 or more."
             )
 
     def __call__(
