@@ -20,23 +20,29 @@ RUNGS: list[dict[str, str]] = [
     {
         "attention": "positions products",
         "cleaning": "",
+        "constraints": "rules search selects symbols",
         "dropout": "",
         "embeddings": "",
         "feed_forward": "products",
         "interrupts": "",
+        "largest": "",
         "losses": "symbols",
         "masks": "symbols",
+        "mbr": "",
         "metrics": "",
         "optimizers": "axes config",
         "parallel": "axes config errors",
+        "phrases": "errors symbols text tokenizer",
         "positions": "",
         "processes": "errors",
         "products": "",
         "remat": "",
-        "largest": "",
+        "rules": "errors search symbols",
         "sampling": "largest search",
         "search": "largest symbols",
+        "selects": "errors rules search symbols",
         "strategies": "errors sampling search",
+        "terms": "errors phrases text",
         "text": "",
         "tokenizer": "errors symbols text",
     },
@@ -108,10 +114,11 @@ RUNG = {module: number for number, rung in enumerate(RUNGS) for module in rung}
 LEAVES = (
     "masks positions products embeddings attention feed_forward dropout losses".split()
 )
-SEARCH = "search sampling strategies".split()
+SEARCH = "search sampling strategies rules selects constraints".split()
 DATA = (
-    "text tokenizer cleaning corpora store batches dataset phrasebook reports".split()
-)
+    "text tokenizer phrases terms mbr "
+    "cleaning corpora store batches dataset phrasebook reports"
+).split()
 IMPORTERS = {
     "orbax": {"checkpoints"},
     "tyro": {"train", "translate"},
