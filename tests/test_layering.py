@@ -66,6 +66,7 @@ RUNGS: list[dict[str, str]] = [
             "axes devices folder model parallel search strategies symbols text "
             "tokenizer weights"
         ),
+        "verification": "axes config reference tokenizer",
     },
     {
         "evaluation": (

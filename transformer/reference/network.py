@@ -53,6 +53,11 @@ def rotated(x: Float[Array, "N T H"]) -> Float[Array, "N T H"]:
     return np.stack([pairs.real, pairs.imag], axis=-1).reshape(x.shape)
 
 
+def heads(x: Float[Array, "T D"], p: Params) -> Float[Array, "N T H"]:
+    """x W of every head."""
+    return np.tensordot(x, p["kernel"], axes=1).swapaxes(0, 1)
+
+
 def unrotated(x: Float[Array, "N T H"]) -> Float[Array, "N T H"]:
     return x
 
@@ -65,13 +70,9 @@ def attention(
     turn: Callable[[Float[Array, "N T H"]], Float[Array, "N T H"]] = unrotated,
 ) -> Float[Array, "T D"]:
     """Section 3.2 of the paper: equation 1 in every head, then W^O."""
-
-    def heads(x: Float[Array, "T D"], name: str) -> Float[Array, "N T H"]:
-        return np.tensordot(x, p[name]["kernel"], axes=1).swapaxes(0, 1)
-
-    Q, K = turn(heads(queries, "query")), turn(heads(memory, "key"))
+    Q, K = turn(heads(queries, p["query"])), turn(heads(memory, p["key"]))
     scores = Q @ K.swapaxes(1, 2) / np.sqrt(Q.shape[-1])
-    mixture = softmax(np.where(visible, scores, -inf)) @ heads(memory, "value")
+    mixture = softmax(np.where(visible, scores, -inf)) @ heads(memory, p["value"])
     return np.tensordot(mixture.swapaxes(0, 1), p["output"]["kernel"], axes=2)
 
 
