@@ -60,6 +60,8 @@ RUNGS: list[dict[str, str]] = [
         "weights": "axes checkpoints errors model parallel",
     },
     {
+        "alignments": "attention axes cleaning model scoring text tokenizer",
+        "scoring": "axes cleaning devices model symbols tokenizer",
         "shards": "errors",
         "streams": "corpora errors shards translator",
         "translator": (
