@@ -58,16 +58,16 @@ def small(network):
     return Engine(network, parallel.alone(), ROWS)
 
 
-def requests(count, longest=30, **kinds):
+def requests(count, longest=30, strategy: Strategy = NARROW, **kinds):
     rng = np.random.default_rng(0)
     sizes = rng.integers(1, longest, count)
     ids = [[*rng.integers(4, VOCABULARY, size).tolist(), EOS] for size in sizes]
-    return [Request(row, (n, 0), **kinds) for n, row in enumerate(ids)]
+    return [Request(row, strategy, (n, 0), **kinds) for n, row in enumerate(ids)]
 
 
-def answers(of, params, asked, strategy: Strategy = NARROW, seed=0):
+def answers(of, params, asked, seed=0):
     """Of each request, as plain lists, so that they compare to the bit."""
-    found = dict(of.run(params, asked, strategy, seed))
+    found = dict(of.run(params, asked, seed))
     assert sorted(found) == list(range(len(asked)))
     return [jax.tree.map(np.ndarray.tolist, found[n]) for n in range(len(asked))]
 
@@ -78,20 +78,21 @@ def written(hypotheses):
 
 @pytest.mark.parametrize("strategy", [NARROW, Sample(count=2)])
 def test_a_request_gets_the_same_alone_and_in_any_crowd(small, params, strategy):
-    asked = requests(3 * ROWS)
-    together = answers(small, params, asked, strategy)
-    assert answers(small, params, asked[::-1], strategy) == together[::-1]
+    asked = requests(3 * ROWS, strategy=strategy)
+    together = answers(small, params, asked)
+    assert answers(small, params, asked[::-1]) == together[::-1]
     for number in (0, 5):
-        assert answers(small, params, [asked[number]], strategy) == [together[number]]
+        assert answers(small, params, [asked[number]]) == [together[number]]
     assert len({str(written(found)) for found in together}) > 2
 
 
 def test_what_is_drawn_depends_on_seed_and_place(small, params):
-    asked = [requests(1)[0]._replace(place=(line, 0)) for line in range(2 * ROWS)]
-    drawn = answers(small, params, asked, Sample(), seed=1)
+    (one,) = requests(1, strategy=Sample())
+    asked = [one._replace(place=(line, 0)) for line in range(2 * ROWS)]
+    drawn = answers(small, params, asked, seed=1)
     assert len({str(written(found)) for found in drawn}) > 1
-    assert answers(small, params, asked[3:5], Sample(), seed=1) == drawn[3:5]
-    assert answers(small, params, asked, Sample(), seed=2) != drawn
+    assert answers(small, params, asked[3:5], seed=1) == drawn[3:5]
+    assert answers(small, params, asked, seed=2) != drawn
 
 
 def test_a_translation_is_as_long_as_its_own_limit_allows(small, params):
@@ -116,16 +117,14 @@ def test_what_is_too_long_for_the_first_program_is_as_if_there_were_none(
 
 
 def test_each_request_has_its_own_rules(small, params):
-    plain = answers(small, params, requests(2 * ROWS), Greedy())
+    alike = requests(2 * ROWS, strategy=Greedy())
+    plain = answers(small, params, alike)
     first = [written(found)[0] for found in plain]
     rules = [(Without(np.int32(token)),) for token in first]
     asked = [
-        request._replace(rules=own)
-        for request, own in zip(requests(2 * ROWS), rules, strict=True)
+        request._replace(rules=own) for request, own in zip(alike, rules, strict=True)
     ]
-    for found, token in zip(
-        answers(small, params, asked, Greedy()), first, strict=True
-    ):
+    for found, token in zip(answers(small, params, asked), first, strict=True):
         assert token not in written(found)
 
 

@@ -147,7 +147,7 @@ class Banked(NamedTuple):
         log_probs: Float[Array, "K V"],
         tokens: Int[Array, "K T"],
         position: Int[Array, ""],
-        key: Key[Array, ""],
+        key: Key[Array, ""] | None,
     ) -> Continuations:
         del log_probs, key
         width, size = sums.shape

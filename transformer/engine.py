@@ -87,14 +87,13 @@ class Engine:
         self,
         params: Params,
         requests: Sequence[Request],
-        strategy: Strategy,
         seed: int = 0,
     ) -> Iterator[tuple[int, Hypotheses]]:
         """The number of each request and its hypotheses "K …", as they are found."""
         alike: dict[Any, dict[int, Request]] = defaultdict(dict)
         for number, request in enumerate(requests):
             alike[seating.kind(request)][number] = request
-        for (room, *_), left in alike.items():
+        for (room, strategy, *_), left in alike.items():
             for length in lengths(room):
                 shape = Shape(strategy, self._fitted(len(left)), room, length)
                 for number, found in self._flow(params, left, shape, seed):

@@ -1,5 +1,6 @@
 """Who is decoded where: requests wait in a queue for a free row of a program."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -7,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from transformer.search import Rule, Select
+from transformer.strategies import Strategy
 from transformer.symbols import PAD
 
 SHORTEST = 16
@@ -19,13 +21,16 @@ RATIO, EXTRA = 2, 10
 class Request(NamedTuple):
     """One sentence to translate, and how."""
 
-    ids: list[int]
+    ids: Sequence[int]
     """With EOS."""
+    strategy: Strategy
     place: tuple[int, int] = (0, 0)
     """Two numbers that decide, with the seed, what is drawn for it."""
     rules: tuple[Rule, ...] = ()
     select: Select | None = None
     """Instead of the strategy's."""
+    ratio: float = RATIO
+    """Most tokens of the translation for each of the source; at most `RATIO`."""
 
     @property
     def room(self) -> int:
@@ -35,7 +40,12 @@ class Request(NamedTuple):
     @property
     def limit(self) -> int:
         """Most tokens of the translation, EOS included."""
-        return RATIO * len(self.ids) + EXTRA
+        return most(len(self.ids), self.ratio)
+
+
+def most(tokens: int, ratio: float = RATIO) -> int:
+    """Most tokens of the translation of so many, EOS included on both sides."""
+    return int(ratio * tokens) + EXTRA
 
 
 class Asked(NamedTuple):
@@ -60,7 +70,7 @@ class Queue:
 
     def source(self) -> Int[np.ndarray, "B S"] | None:
         """What to encode next, if nobody is ready."""
-        if self._ready:
+        if self._ready or not self._waiting:
             return None
         size = min(self._rows, len(self._waiting))
         batch = [self._waiting.pop() for _ in range(size)]
@@ -85,7 +95,7 @@ def kind(request: Request) -> tuple[Any, ...]:
     """Equal for requests that can be rows of one program."""
     leaves, structure = jax.tree.flatten((request.rules, request.select))
     shapes = tuple((np.shape(leaf), np.result_type(leaf)) for leaf in leaves)
-    return request.room, structure, shapes
+    return request.room, request.strategy, structure, shapes
 
 
 def asked(requests: dict[int, Request], seats: list[int | None]) -> Asked:

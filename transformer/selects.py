@@ -69,7 +69,7 @@ class Diverse:
         log_probs: Float[Array, "K V"],
         tokens: Int[Array, "K T"],
         position: Int[Array, ""],
-        key: Key[Array, ""],
+        key: Key[Array, ""] | None,
     ) -> Continuations:
         del log_probs, key
         width, size = sums.shape
@@ -124,7 +124,7 @@ class Branch(NamedTuple):
         log_probs: Float[Array, "K V"],
         tokens: Int[Array, "K T"],
         position: Int[Array, ""],
-        key: Key[Array, ""],
+        key: Key[Array, ""] | None,
     ) -> Continuations:
         del log_probs, tokens, key
         lanes = jnp.arange(sums.shape[0])

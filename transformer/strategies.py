@@ -3,11 +3,12 @@
 They are hashable, so a compiled program is kept for each.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Protocol, runtime_checkable
 
-from transformer import sampling
+from transformer import mbr, sampling, selects
 from transformer.errors import InputError
 from transformer.sampling import Lanes
 from transformer.search import Likeliest, Penalty, Select, gnmt
@@ -33,9 +34,20 @@ class Strategy(Protocol):
     @property
     def select(self) -> Select: ...
 
+    def ranked(self, texts: Sequence[str]) -> list[int]:
+        """Which of the translations found are given, best first."""
+        ...
+
+
+class _AsFound:
+    """All that is found is given, by score."""
+
+    def ranked(self, texts: Sequence[str]) -> list[int]:
+        return list(range(len(texts)))
+
 
 @dataclass(frozen=True, kw_only=True)
-class Beam:
+class Beam(_AsFound):
     """The `best` of a beam of `width`, with GNMT's length penalty (0 is none)."""
 
     width: int = 4
@@ -61,7 +73,32 @@ class Beam:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Greedy:
+class DiverseBeam(Beam):
+    """Beams side by side, each of which pays for tokens that those before it took.
+
+    Vijayakumar et al. 2018. As many beams as hypotheses differ most.
+    """
+
+    best: int = 4
+    groups: int = 4
+    strength: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.select  # noqa: B018  which checks its settings
+        if self.width % self.groups:
+            raise InputError(
+                f"A beam of {self.width} cannot be shared by {self.groups} groups. "
+                f"Take a width that is a multiple of {self.groups}."
+            )
+
+    @property
+    def select(self) -> Select:
+        return selects.Diverse(self.groups, self.strength)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Greedy(_AsFound):
     """The likeliest token at each step."""
 
     @property
@@ -82,7 +119,7 @@ class Greedy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sample:
+class Sample(_AsFound):
     """`count` translations drawn from the model after the filters that are given."""
 
     count: int = 1
@@ -126,3 +163,57 @@ class Sample:
         if self.epsilon is not None:
             filters.append(sampling.epsilon(self.epsilon))
         return Lanes(sampling.drawn(*filters))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MinimumRisk(Sample):
+    """Of `count` samples the `keep` that most resemble all others, by chrF.
+
+    Minimum Bayes risk; Eikema & Aziz 2020. Samples without the unlikeliest tokens are
+    the better ones to compare (Freitag et al. 2023).
+    """
+
+    count: int = 32
+    epsilon: float | None = 0.02
+    keep: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= self.keep <= self.count:
+            raise InputError(
+                f"Of {self.count} samples from 1 to {self.count} can be kept, not "
+                f"{self.keep}. Draw more or keep fewer."
+            )
+
+    def ranked(self, texts: Sequence[str]) -> list[int]:
+        return mbr.choose(texts)[: self.keep]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alternatives(_AsFound):
+    """The `count` likeliest words to go on with after a prefix, each to its end.
+
+    Greedy but for that word.
+    """
+
+    count: int = 5
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise InputError(f"There is no use in {self.count} alternatives.")
+
+    @property
+    def width(self) -> int:
+        return self.count
+
+    @property
+    def best(self) -> int:
+        return self.count
+
+    @property
+    def penalty(self) -> Penalty:
+        return gnmt(0.0)
+
+    @property
+    def select(self) -> Select:
+        return selects.Branch.of(0)

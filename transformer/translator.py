@@ -1,54 +1,59 @@
 """A model becomes a function from text to text."""
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import compress, islice
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from jax.sharding import Mesh
+from jax.typing import DTypeLike
 
-from transformer import devices, folder, parallel, text, tokenizer, weights
+from transformer import (
+    alignments,
+    devices,
+    folder,
+    lines,
+    networks,
+    parallel,
+    scoring,
+    tokenizer,
+    weights,
+)
+from transformer.alignments import Alignment
 from transformer.axes import Params
+from transformer.cleaning import Pair
 from transformer.engine import Engine
+from transformer.errors import InputError
+from transformer.lines import Line, Translation
 from transformer.model import Transformer
-from transformer.networks import Alone
-from transformer.search import Hypotheses
-from transformer.seating import Request
+from transformer.parts import Office, Outcome
+from transformer.scoring import Score
+from transformer.search import Rule
+from transformer.seating import RATIO, most
 from transformer.strategies import Beam, Strategy
-from transformer.symbols import EOS, PAD
+from transformer.symbols import EOS
+from transformer.tasks import Task
+from transformer.terms import Wish
 from transformer.tokenizer import Tokenizers
 
 
-class Translation(NamedTuple):
-    """One translation of one text."""
+class Control(NamedTuple):
+    """What a translation shall be like, whatever the strategy."""
 
-    text: str
-    score: float
-    """Log-probability, divided as the search says; the mean over parts of long text."""
-    tokens: tuple[str, ...]
-    """As the model wrote them: each part of a text ends with EOS, `</s>`."""
-    log_probs: tuple[float, ...]
-    """Of each of the tokens."""
-    alternatives: tuple["Translation", ...] = ()
-    """The next best ones, if several were asked for."""
-
-
-class Part(NamedTuple):
-    """A piece of a text that fits the model."""
-
-    line: int
-    """Which text it belongs to."""
-    number: int
-    """Which part of the text it is."""
-    text: str
-    """Blanks before the next part included."""
-    ids: list[int]
-    """With EOS."""
+    rules: tuple[Rule, ...] = ()
+    """For every step of the search; see `rules`."""
+    ratio: float = RATIO
+    """Most tokens for each of the source, up to 2."""
+    prefix: str = ""
+    """How the translation of each text begins."""
+    wish: Callable[[str], Wish] = lambda part: Wish()
+    """The phrases that must and must not stand in the translation of a sentence, e.g.
+    those of a glossary, `terms.Glossary.wish`."""
 
 
 class Translator:
-    """Translates with one model.
+    """Translates with one model, or several.
 
     The shape a sentence is computed in depends on its length alone, so that it gets
     the same translation in whatever company it comes.
@@ -57,6 +62,9 @@ class Translator:
         params: what `model.init` returns.
         longest: source tokens the model was trained for; longer text is split.
         mesh: devices that share the rows of every batch; without, there is one device.
+        others: more models of the same tokenizers, for the mean of all.
+        fitting: shapes also depend on how many texts come together. Faster for few of
+            them, but the last bits of a score, and so rarely a translation, can differ.
     """
 
     def __init__(
@@ -66,18 +74,23 @@ class Translator:
         tokenizers: Tokenizers,
         longest: int,
         mesh: Mesh | None = None,
+        *,
+        others: Sequence[tuple[Transformer, Params]] = (),
+        fitting: bool = False,
     ) -> None:
-        self._mesh = mesh or parallel.alone()
-        self.tokenizers = tokenizers
-        self._params = params
-        self._longest = longest
-        rows = devices.decoding_rows() * parallel.groups(self._mesh)
-        self._engine = Engine(Alone(model), self._mesh, rows)
+        mesh = mesh or parallel.alone()
+        self.model, self.params = model, params
+        self.tokenizers, self.longest = tokenizers, longest
+        models, every = zip((model, params), *others, strict=True)
+        network, self._joint = networks.ensemble(models, every)
+        rows = devices.decoding_rows() * parallel.groups(mesh)
+        engine = Engine(network, mesh, rows, fitting=fitting)
+        self._office = Office(engine, tokenizers)
 
     def with_params(self, params: Params) -> "Translator":
         """The same translator, its compiled programs included, with other weights."""
         other = copy.copy(self)
-        other._params = params
+        other.params = other._joint = params
         return other
 
     def translate(
@@ -86,8 +99,10 @@ class Translator:
         *,
         beam: int = 4,
         strategy: Strategy | None = None,
+        control: Control | None = None,
         seed: int = 0,
         first_line: int = 0,
+        align: bool = False,
     ) -> list[Translation]:
         """One translation for each text, in order; empty text gives empty text.
 
@@ -96,73 +111,110 @@ class Translator:
             strategy: any other way to search, e.g. `Sample(top_k=10)`.
             seed: with the number of the line, counted from `first_line`, and of the
                 part of it, decides what is drawn where the strategy draws.
+            align: also says which words belong together.
         """
-        strategy = strategy or Beam(width=beam)
-        parts = [p for line, t in enumerate(texts) for p in self._parts(line, t)]
-        requests = [Request(p.ids, (first_line + p.line, p.number)) for p in parts]
-        found: dict[int, list[Translation]] = {}
-        for number, best in self._engine.run(self._params, requests, strategy, seed):
-            found[number] = list(self._read(best))
-        by_line: list[list[int]] = [[] for _ in texts]
-        for number, part in enumerate(parts):
-            by_line[part.line].append(number)
-        return [
-            _joined([parts[i].text for i in numbers], [found[i] for i in numbers])
-            for numbers in by_line
+        strategy, control = strategy or Beam(width=beam), control or Control()
+        parsed = [self._parse(raw) for raw in texts]
+        tasks = [
+            task
+            for number, line in enumerate(parsed, start=first_line)
+            for task in self._tasks(number, line, strategy, control)
         ]
+        outcomes = self._office.outcomes(self._joint, tasks, seed)
+        chosen = [align or line.tagged for line in parsed for _ in line.parts]
+        both = iter(zip(outcomes, self._linked(tasks, outcomes, chosen), strict=True))
+        found = []
+        for line in parsed:
+            own = list(islice(both, len(line.parts)))
+            one = lines.translation(line, own)
+            found.append(one if align else one._replace(alignment=None))
+        return found
 
     def rooms(self, texts: Iterable[str]) -> set[int]:
         """The source shapes that translating `texts` needs, each compiled once."""
-        return {Request(p.ids).room for t in texts for p in self._parts(0, t)}
+        tasks = (self._tasks(0, self._parse(t), Beam(), Control()) for t in texts)
+        return {self._office.desk.request(task).room for some in tasks for task in some}
 
-    def _parts(self, line: int, raw: str) -> Iterator[Part]:
+    def score(self, pairs: Sequence[Pair]) -> list[Score | None]:
+        """How likely each target is, given its source; None where one is too long."""
+        ids = [scoring.encode(self.tokenizers, pair) for pair in pairs]
+        return scoring.score(self.model, self.params, ids, self.longest)
+
+    def _parse(self, raw: str) -> Line:
         encode = self.tokenizers.source.encode
-        limit = self._longest - 1  # and EOS
-        parts = text.split(text.normalize(raw), limit, lambda t: len(encode(t)))
-        for number, part in enumerate(parts):
-            if ids := encode(part):
-                yield Part(line, number, part, [*ids, EOS])
+        limit = self.longest - 1  # and EOS
+        return lines.parse(raw, limit, lambda part: len(encode(part)))
 
-    def _read(self, best: Hypotheses) -> Iterator[Translation]:
-        """The translations of one part, best first."""
-        for one in zip(*best, strict=True):
-            yield self._translation(*one)
+    def _tasks(
+        self, number: int, line: Line, strategy: Strategy, control: Control
+    ) -> Iterator[Task]:
+        source, target = self.tokenizers
+        prefix = tuple(target.encode(control.prefix))
+        for place, part in enumerate(line.parts):
+            required, banned = control.wish(part)
+            yield Task(
+                text=part,
+                ids=(*source.encode(part), EOS),
+                place=(number, place),
+                strategy=strategy,
+                rules=control.rules,
+                ratio=control.ratio,
+                prefix=() if place else prefix,
+                required=required,
+                banned=banned,
+            )
 
-    def _translation(
-        self, tokens: np.ndarray, score: np.floating, log_probs: np.ndarray
-    ) -> Translation:
-        ids = tokens[tokens != PAD].tolist()
-        target = self.tokenizers.target
-        gains = log_probs[: len(ids)].tolist()
-        pieces = tuple(target.piece(id) for id in ids)
-        return Translation(target.decode(ids), float(score), pieces, tuple(gains))
+    def _linked(
+        self, tasks: list[Task], outcomes: list[Outcome], chosen: list[bool]
+    ) -> list[Alignment | None]:
+        """The alignment of each of the chosen parts."""
+        texts = ((t.text, o.best[0].text) for t, o in zip(tasks, outcomes, strict=True))
+        found = alignments.align(
+            self.model,
+            self.params,
+            self.tokenizers,
+            list(compress(texts, chosen)),
+            longest=most(self.longest),
+        )
+        of_chosen = iter(found)
+        return [next(of_chosen) if one else None for one in chosen]
 
 
-def load(path: str | Path, *, precision: str = "auto") -> Translator:
-    """The translator in a model folder.
+def load(
+    path: str | Path, *others: str | Path, precision: str = "auto", fast: bool = False
+) -> Translator:
+    """The translator in a model folder, or of several with the same tokenizers.
+
+    Args:
+        precision: "float32", "bfloat16", or what the device does best.
+        fast: `fitting` of the `Translator`.
 
     Raises:
-        InputError: if `path` is no model folder, or holds no intact weights yet.
+        InputError: if one is no model folder, or holds no intact weights yet, or if
+            their tokenizers differ.
     """
-    path = Path(path)
+    (tokenizers, model, params, longest), *more = (
+        _load(Path(one), devices.dtype(precision)) for one in (path, *others)
+    )
+    for other, (theirs, *_) in zip(others, more, strict=True):
+        if [t.model for t in theirs] != [t.model for t in tokenizers]:
+            raise InputError(
+                f"{other} and {path} have different tokenizers, and cannot translate "
+                "together. Train them on the same data with the same settings of it."
+            )
+    return Translator(
+        model,
+        params,
+        tokenizers,
+        longest,
+        others=[(model, params) for _, model, params, _ in more],
+        fitting=fast,
+    )
+
+
+def _load(path: Path, dtype: DTypeLike) -> tuple[Tokenizers, Transformer, Params, int]:
     description = folder.describe(path)
+    model = Transformer(description.model, dtype)
     tokenizers = tokenizer.load_both(path)
-    model = Transformer(description.model, devices.dtype(precision))
     params = weights.load(path, model)
-    return Translator(model, params, tokenizers, description.config.data.max_length)
-
-
-def _joined(parts: list[str], found: list[list[Translation]]) -> Translation:
-    """The translation of a text from those of its parts, each best first."""
-    if not parts:
-        return Translation("", 0.0, (), ())
-    ranked = [
-        Translation(
-            text=text.rejoin(parts, [part.text for part in same_rank]),
-            score=sum(part.score for part in same_rank) / len(same_rank),
-            tokens=sum((part.tokens for part in same_rank), ()),
-            log_probs=sum((part.log_probs for part in same_rank), ()),
-        )
-        for same_rank in zip(*found, strict=True)
-    ]
-    return ranked[0]._replace(alternatives=tuple(ranked[1:]))
+    return tokenizers, model, params, description.config.data.max_length
