@@ -4,26 +4,35 @@
     cat FILE | python translate.py MODEL                  standard input, line by line
     python translate.py MODEL --input FILE --output FILE  a file, resumable
     ... --input FILE --output FILE --shard 0/2            half of it; 1/2 is the rest
+    python translate.py MODEL --score FILE                how likely translations are
+    python translate.py MODEL --verify FILE               checked against the reference
 
 Standard output carries the translations, one line for each line in.
 """
 
+import json
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
+from rich.progress import track
 
 import transformer
-from transformer import scripts, shards, streams, weights
+from transformer import corpora, scripts, shards, streams, verification, weights
+from transformer.cleaning import Pair
 from transformer.errors import InputError
+from transformer.options import Demands, Search
 from transformer.shards import ALONE
-from transformer.strategies import Beam, Greedy, Sample, Strategy
+from transformer.streams import Translate
 from transformer.translator import Translator
+
+unprefixed = tyro.conf.arg(name="")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,37 +47,25 @@ class Command:
     """Where its translation goes."""
     shard: Annotated[str, tyro.conf.arg(metavar="I/N")] = str(ALONE)
     """Do share I of N, counted from 0; the last to finish joins them in --output."""
-    beam: int = 4
-    """Hypotheses of the beam search; 1 is greedy."""
-    n_best: int = 1
-    """Translations of each line: behind each other after tabs, or in the JSON."""
-    length_penalty: float = 0.6
-    """Exponent of GNMT's penalty; 0 is none, more prefers longer translations."""
-    sample: bool = False
-    """Draw translations at random instead of searching for the best."""
-    temperature: float = 1.0
-    top_k: int | None = None
-    """Draw among the k likeliest tokens only."""
-    top_p: float | None = None
-    """Draw among the fewest tokens of this probability only (nucleus)."""
-    seed: int = 0
-    """With the number of the line, decides what is drawn."""
+    others: tuple[Path, ...] = ()
+    """More models with the same tokenizer: the mean of all decides."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the products; bfloat16 is faster where the processor has it."""
+    fast: bool = False
+    """Faster for few lines, but translations may depend on what comes with them."""
     json: bool = False
-    """One object a line: text, score, tokens, log-probabilities, alternatives."""
+    """One object a line: text, score, confidence, tokens, alignment, warnings …"""
+    alignments: bool = False
+    """Also which words belong together: `ein Hund ||| 0-0 1-1`."""
     tokens: bool = False
     """Show the text as tokens with their ids, and do not translate."""
-
-    def strategy(self) -> Strategy:
-        if self.sample:
-            return Sample(
-                count=self.n_best,
-                temperature=self.temperature,
-                top_k=self.top_k,
-                top_p=self.top_p,
-            )
-        if self.beam == self.n_best == 1:
-            return Greedy()
-        return Beam(width=self.beam, best=self.n_best, alpha=self.length_penalty)
+    score: Path | None = None
+    """Do not translate: print the log-probability of each target in a file of sources
+    and targets with a tab between them; with --json by token."""
+    verify: Path | None = None
+    """Do not just translate: compare each line of a file with a slow reference."""
+    search: Annotated[Search, unprefixed] = field(default_factory=Search)
+    demands: Annotated[Demands, unprefixed] = field(default_factory=Demands)
 
 
 def check(command: Command) -> None:
@@ -79,15 +76,16 @@ def check(command: Command) -> None:
         raise InputError("--shard needs --input and --output.")
     if command.input is not None and command.texts:
         raise InputError("Give either texts or --input, not both.")
-    narrowed = command.top_k is not None or command.top_p is not None
-    if (narrowed or command.temperature != 1) and not command.sample:
-        raise InputError("--temperature, --top-k and --top-p need --sample.")
+    if command.others and (command.score or command.verify):
+        raise InputError("--score and --verify take one model, not --others.")
+    command.search.strategy()
 
 
 def settings(command: Command) -> str:
     """All that decides a file's translation, the same in every process."""
-    weighed = weights.version(command.model)
-    return f"{weighed} {command.strategy()} {command.seed} {command.json}"
+    weighed = " ".join(map(weights.version, (command.model, *command.others)))
+    written = command.json, command.alignments, command.precision, command.fast
+    return f"{weighed} {command.search} {command.demands.mark()} {written}"
 
 
 def show_tokens(translator: Translator, lines: Iterable[str]) -> None:
@@ -97,26 +95,78 @@ def show_tokens(translator: Translator, lines: Iterable[str]) -> None:
             streams.write(f"{piece.id:>7}  {piece.text}")
 
 
-def main(console: Console) -> None:
-    command = tyro.cli(Command, description=__doc__)
-    check(command)
-    strategy = command.strategy()
-    translator = transformer.load(command.model)
-    if command.tokens:
-        lines = command.texts or map(streams.text, sys.stdin.buffer)
-        return show_tokens(translator, lines)
-    translate = partial(translator.translate, strategy=strategy, seed=command.seed)
-    render = streams.as_json if command.json else streams.plain
+def pairs(path: Path) -> Iterator[Pair]:
+    """Sources and targets; every line is one, so that every line has its score."""
+    for number, line in enumerate(corpora.lines(path), start=1):
+        source, tab, target = line.partition("\t")
+        if not tab or "\t" in target:
+            raise InputError(f"{path}:{number} is not a source, a tab and a target.")
+        yield source, target
+
+
+def show_scores(translator: Translator, command: Command, path: Path) -> None:
+    """Prints a line a pair: its log-probability; nan if it is too long."""
+    every = pairs(path)
+    while part := list(islice(every, streams.PART)):
+        for score in translator.score(part):
+            fields = score and {"score": score.total, **score._asdict()}
+            total = score.total if score else float("nan")
+            streams.write(json.dumps(fields) if command.json else f"{total:.6f}")
+
+
+def verified(translator: Translator, search: Search, path: Path) -> bool:
+    """Prints what the reference says, and returns whether it agrees."""
+    lines = list(corpora.lines(path))
+    width, alpha = search.beam, search.length_penalty
+    subject = verification.Fast(translator)
+    of_lines = verification.verify(subject, lines, width=width, alpha=alpha)
+    console = Console(stderr=True)
+    shown = track(of_lines, "Verifying", total=len(lines), console=console)
+    outcomes = [outcome for parts in shown for outcome in parts]
+    streams.write(verification.report(outcomes))
+    return verification.passed(outcomes)
+
+
+def translated(command: Command, translate: Translate, console: Console) -> None:
+    """Translates what is given, from where it is given."""
+    render = streams.aligned if command.alignments else streams.plain
+    render = streams.as_json if command.json else render
     if command.input is not None and command.output is not None:
         mark, shard = settings(command), shards.parse(command.shard)
         streams.file(
             command.input, command.output, translate, render, mark, console, shard
         )
     elif command.texts:
-        for translation in translate(command.texts):
+        for translation in translate(command.texts, first_line=0):
             streams.write(render(translation))
     else:
         streams.pipe(sys.stdin.buffer, translate, render)
+
+
+def main(console: Console) -> None:
+    command = tyro.cli(Command, description=__doc__)
+    check(command)
+    translator = transformer.load(
+        command.model,
+        *command.others,
+        precision=command.precision,
+        fast=command.fast,
+    )
+    if command.tokens:
+        lines = command.texts or map(streams.text, sys.stdin.buffer)
+        return show_tokens(translator, lines)
+    if command.score:
+        return show_scores(translator, command, command.score)
+    if command.verify:
+        sys.exit(0 if verified(translator, command.search, command.verify) else 1)
+    translate = partial(
+        translator.translate,
+        strategy=command.search.strategy(),
+        control=command.demands.control(translator.tokenizers.target),
+        seed=command.search.seed,
+        align=command.alignments or command.json,
+    )
+    return translated(command, translate, console)
 
 
 if __name__ == "__main__":

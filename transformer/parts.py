@@ -55,6 +55,14 @@ class Office:
             found[number] = self._piecewise(params, task, seed)
         return [found[number] for number in range(len(tasks))]
 
+    def searched(
+        self, params: Params, tasks: Sequence[Task], seed: int
+    ) -> list[list[Found]]:
+        """What one search finds for each, best first."""
+        requests = [self.desk.request(task) for task in tasks]
+        found = dict(self._engine.run(params, requests, seed))
+        return [self._best(task, found[n]) for n, task in enumerate(tasks)]
+
     def _best(self, task: Task, hypotheses: Hypotheses) -> list[Found]:
         """What was found for a part and is given, best first; one at least."""
         rows = [self._found(*row) for row in zip(*hypotheses, strict=True)]

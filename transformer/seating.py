@@ -34,13 +34,17 @@ class Request(NamedTuple):
 
     @property
     def room(self) -> int:
-        """The smallest source shape that holds it."""
-        return max(SHORTEST, 1 << (len(self.ids) - 1).bit_length())
+        return room(len(self.ids))
 
     @property
     def limit(self) -> int:
         """Most tokens of the translation, EOS included."""
         return most(len(self.ids), self.ratio)
+
+
+def room(tokens: int) -> int:
+    """The smallest source shape that holds so many."""
+    return max(SHORTEST, 1 << (tokens - 1).bit_length())
 
 
 def most(tokens: int, ratio: float = RATIO) -> int:

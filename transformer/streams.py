@@ -17,10 +17,10 @@ from typing import BinaryIO, Protocol, runtime_checkable
 from rich.console import Console
 from rich.progress import Progress
 
-from transformer import corpora
+from transformer import alignments, corpora
 from transformer.errors import InputError
+from transformer.lines import Translation
 from transformer.shards import ALONE, Shard, Shares
-from transformer.translator import Translation
 
 PART = 1024
 """Lines translated together at most."""
@@ -44,15 +44,22 @@ def plain(translation: Translation) -> str:
     return "\t".join(one.text for one in both)
 
 
+def aligned(translation: Translation) -> str:
+    """The text, and which words belong together: "ein Hund ||| 0-0 1-1"."""
+    return f"{translation.text} ||| {alignments.pharaoh(translation.alignment or [])}"
+
+
 def as_json(translation: Translation) -> str:
-    """One object: text, score, tokens with their log-probabilities, alternatives."""
+    """One object: text, score, confidence, tokens with their log-probabilities,
+    alignment, warnings, alternatives."""
     return json.dumps(_fields(translation), ensure_ascii=False)
 
 
 def _fields(translation: Translation) -> dict[str, object]:
-    fields = translation._asdict()
-    fields["alternatives"] = [_fields(other) for other in translation.alternatives]
-    return fields
+    return translation._asdict() | {
+        "confidence": translation.confidence,
+        "alternatives": [_fields(other) for other in translation.alternatives],
+    }
 
 
 def text(line: bytes) -> str:

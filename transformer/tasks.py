@@ -14,7 +14,7 @@ from jaxtyping import Bool
 
 from transformer import checks, phrases, spans
 from transformer.constraints import Banked, Phrases, Required
-from transformer.rules import Banned, NoRepeat, Prefix, Vocabulary
+from transformer.rules import Banned, Fewest, NoRepeat, Prefix, Vocabulary
 from transformer.search import Rule
 from transformer.seating import RATIO, Request, most
 from transformer.selects import Branch
@@ -39,6 +39,7 @@ class Task(NamedTuple):
     """The number of the line, and of the part in it."""
     strategy: Strategy
     rules: tuple[Rule, ...] = ()
+    fewest: int = 0
     ratio: float = RATIO
     prefix: tuple[int, ...] = ()
     """Tokens that the translation begins with."""
@@ -79,13 +80,15 @@ class Desk:
 
     def request(self, task: Task) -> Request:
         rules, select, strategy = task.rules, None, task.strategy
+        limit = most(len(task.ids), task.ratio)
+        if task.fewest:
+            rules += (Fewest.of(min(task.fewest, limit)),)
         if task.prefix:
             rules += (Prefix.of(task.prefix),)
         if isinstance(strategy, Alternatives):
             select = Branch.of(len(task.prefix))
         if task.required:
             wanted = self._wanted(task.required)
-            limit = most(len(task.ids), task.ratio)
             rules += (Required.of(wanted, limit),)
             select, strategy = Banked(wanted), _widened(strategy)
         if runs := (*task.avoided, *self._runs(task.banned)):

@@ -17,6 +17,7 @@ from transformer import (
     networks,
     parallel,
     scoring,
+    seating,
     tokenizer,
     weights,
 )
@@ -33,7 +34,7 @@ from transformer.search import Rule
 from transformer.seating import RATIO, most
 from transformer.strategies import Beam, Strategy
 from transformer.symbols import EOS
-from transformer.tasks import Task
+from transformer.tasks import Found, Task
 from transformer.terms import Wish
 from transformer.tokenizer import Tokenizers
 
@@ -43,6 +44,8 @@ class Control(NamedTuple):
 
     rules: tuple[Rule, ...] = ()
     """For every step of the search; see `rules`."""
+    fewest: int = 0
+    """Least tokens, EOS included, as far as the limit allows."""
     ratio: float = RATIO
     """Most tokens for each of the source, up to 2."""
     prefix: str = ""
@@ -132,8 +135,34 @@ class Translator:
 
     def rooms(self, texts: Iterable[str]) -> set[int]:
         """The source shapes that translating `texts` needs, each compiled once."""
-        tasks = (self._tasks(0, self._parse(t), Beam(), Control()) for t in texts)
-        return {self._office.desk.request(task).room for some in tasks for task in some}
+        return {seating.room(len(ids)) for t in texts for ids in self.parts(t)}
+
+    def search(
+        self,
+        sources: Sequence[Sequence[int]],
+        *,
+        beam: int = 4,
+        strategy: Strategy | None = None,
+        fewest: int = 0,
+        ratio: float = RATIO,
+        seed: int = 0,
+    ) -> list[list[Found]]:
+        """Translations of token ids that end with EOS, best first; nothing is checked.
+
+        Args:
+            fewest, ratio: as in `Control`.
+        """
+        strategy = strategy or Beam(width=beam)
+        tasks = [
+            Task("", tuple(ids), (n, 0), strategy, fewest=fewest, ratio=ratio)
+            for n, ids in enumerate(sources)
+        ]
+        return self._office.searched(self._joint, tasks, seed)
+
+    def parts(self, raw: str) -> list[list[int]]:
+        """Token ids of the parts that a text is translated in, EOS at their ends."""
+        encode = self.tokenizers.source.encode
+        return [[*encode(part), EOS] for part in self._parse(raw).parts]
 
     def score(self, pairs: Sequence[Pair]) -> list[Score | None]:
         """How likely each target is, given its source; None where one is too long."""
@@ -158,6 +187,7 @@ class Translator:
                 place=(number, place),
                 strategy=strategy,
                 rules=control.rules,
+                fewest=control.fewest,
                 ratio=control.ratio,
                 prefix=() if place else prefix,
                 required=required,

@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
-from transformer import reference
+from transformer import reference, seating
 from transformer.axes import Params
 from transformer.config import ModelConfig
 from transformer.reference import Decision
+from transformer.strategies import Beam
 from transformer.tokenizer import Tokenizers
+from transformer.translator import Translator
 
 TOLERANCE = 2e-5
 """Of a score, relative to it or to 1, whichever is more.
@@ -62,6 +64,36 @@ class Subject(Protocol):
     ) -> list[Result]:
         """Plain beam search: no rule but the limit, no length penalty but GNMT's."""
         ...
+
+
+class Fast(NamedTuple):
+    """A translator as what is verified."""
+
+    translator: Translator
+
+    @property
+    def cfg(self) -> ModelConfig:
+        return self.translator.model.cfg
+
+    @property
+    def params(self) -> Params:
+        return self.translator.params
+
+    @property
+    def tokenizers(self) -> Tokenizers:
+        return self.translator.tokenizers
+
+    def requests(self, text: str) -> list[Request]:
+        parts = self.translator.parts(text)
+        return [Request(ids, seating.most(len(ids))) for ids in parts]
+
+    def search(
+        self, requests: Sequence[Request], *, width: int, alpha: float
+    ) -> list[Result]:
+        strategy = Beam(width=width, alpha=alpha)
+        sources = [request.ids for request in requests]
+        found = self.translator.search(sources, strategy=strategy)
+        return [Result(best[0].ids, best[0].score) for best in found]
 
 
 class Side(NamedTuple):

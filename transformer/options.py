@@ -1,0 +1,151 @@
+"""What a user can ask of a translation, as the flags of translate.py say it."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformer import corpora, terms
+from transformer.errors import InputError
+from transformer.rules import NoRepeat, Vocabulary
+from transformer.search import Rule
+from transformer.seating import RATIO
+from transformer.strategies import (
+    Alternatives,
+    Beam,
+    DiverseBeam,
+    Greedy,
+    MinimumRisk,
+    Sample,
+    Strategy,
+)
+from transformer.terms import Glossary, Wish
+from transformer.tokenizer import Tokenizer
+from transformer.translator import Control
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """How to look for a translation."""
+
+    beam: int = 4
+    """Hypotheses of the beam search; 1 is greedy."""
+    n_best: int = 1
+    """Translations of each line: behind each other after tabs, or in the JSON."""
+    length_penalty: float = 0.6
+    """Exponent of GNMT's penalty; 0 is none, more prefers longer translations."""
+    diverse: float | None = None
+    """Beams side by side, each paying so much for tokens that another one took."""
+    alternatives: int | None = None
+    """So many ways to go on after --prefix, each to its end."""
+    sample: bool = False
+    """Draw translations at random instead of searching for the best."""
+    mbr: int | None = None
+    """Draw so many and take the one that most resembles the others, by chrF."""
+    temperature: float = 1.0
+    top_k: int | None = None
+    """Draw among the k likeliest tokens only."""
+    top_p: float | None = None
+    """Draw among the fewest tokens of this probability only (nucleus)."""
+    epsilon: float | None = None
+    """Draw among tokens of at least this probability only."""
+    seed: int = 0
+    """With the number of the line, decides what is drawn."""
+
+    def strategy(self) -> Strategy:
+        """Raises `InputError` for flags that contradict each other."""
+        drawn = {
+            "temperature": self.temperature,
+            "top_k": self.top_k,
+            "top_p": self.top_p,
+            "epsilon": self.epsilon,
+        }
+        kinds = (self.diverse, self.alternatives, self.mbr)
+        if sum(kind is not None for kind in kinds) + self.sample > 1:
+            raise InputError(
+                "--diverse, --alternatives, --sample and --mbr are different ways to "
+                "search. Choose one."
+            )
+        if self.mbr is not None:
+            if self.epsilon is None:
+                drawn["epsilon"] = MinimumRisk.epsilon
+            return MinimumRisk(count=self.mbr, keep=self.n_best, **drawn)
+        if self.sample:
+            return Sample(count=self.n_best, **drawn)
+        if drawn != {"temperature": 1.0, "top_k": None, "top_p": None, "epsilon": None}:
+            raise InputError(
+                "--temperature, --top-k, --top-p and --epsilon need --sample or --mbr."
+            )
+        return self._searched()
+
+    def _searched(self) -> Strategy:
+        if self.alternatives is not None:
+            return Alternatives(count=self.alternatives)
+        sizes = {"width": self.beam, "best": self.n_best, "alpha": self.length_penalty}
+        if self.diverse is not None:
+            return DiverseBeam(groups=self.beam, strength=self.diverse, **sizes)
+        return Greedy() if self.beam == self.n_best == 1 else Beam(**sizes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demands:
+    """What a translation must be like."""
+
+    terms: Path | None = None
+    """A glossary: a term, a tab, its translation; after another tab `no` if it must
+    not be translated so."""
+    prefix: str = ""
+    """How every translation begins."""
+    require: tuple[str, ...] = ()
+    """Phrases that stand in the translation of every sentence."""
+    ban: tuple[str, ...] = ()
+    """Phrases that stand in none."""
+    no_repeat: int | None = None
+    """No so many tokens in a row occur twice."""
+    vocabulary: Path | None = None
+    """A text; only its tokens are used."""
+    min_length: int = 0
+    """Least tokens of a translation."""
+    max_ratio: float = RATIO
+    """Most tokens for each of the source (and 10 more), up to 2."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.max_ratio <= RATIO:
+            raise InputError(
+                f"--max-ratio {self.max_ratio} must be above 0 and at most {RATIO}."
+            )
+
+    def control(self, target: Tokenizer) -> Control:
+        """Raises `InputError` for a file that cannot be read, or is no glossary."""
+        rules: list[Rule] = []
+        if self.no_repeat is not None:
+            rules.append(NoRepeat(self.no_repeat))
+        if self.vocabulary is not None:
+            words = corpora.lines(self.vocabulary)
+            ids = {id for line in words for id in target.encode(line)}
+            rules.append(Vocabulary.of(ids, target.size))
+        return Control(
+            rules=tuple(rules),
+            fewest=self.min_length,
+            ratio=self.max_ratio,
+            prefix=self.prefix,
+            wish=self._wish(),
+        )
+
+    def _wish(self) -> Callable[[str], Wish]:
+        glossary = Glossary({})
+        if self.terms is not None:
+            glossary = terms.parse(corpora.lines(self.terms), str(self.terms))
+
+        def wish(part: str) -> Wish:
+            required, banned = glossary.wish(part)
+            return Wish((*required, *self.require), (*banned, *self.ban))
+
+        return wish
+
+    def mark(self) -> str:
+        """All of it, the contents of files included."""
+        files = [path for path in (self.terms, self.vocabulary) if path is not None]
+        lines = (line for path in files for line in corpora.lines(path))
+        content = hashlib.sha256("\n".join(lines).encode())
+        return f"{self} {content.hexdigest()}"
