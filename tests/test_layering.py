@@ -19,6 +19,7 @@ RUNGS: list[dict[str, str]] = [
     },
     {
         "attention": "positions products",
+        "checks": "",
         "cleaning": "",
         "constraints": "rules search selects symbols",
         "dropout": "",
@@ -26,13 +27,16 @@ RUNGS: list[dict[str, str]] = [
         "feed_forward": "products",
         "interrupts": "",
         "largest": "",
+        "links": "text",
         "losses": "symbols",
+        "markup": "links placing text",
         "masks": "symbols",
         "mbr": "",
         "metrics": "",
         "optimizers": "axes config",
         "parallel": "axes config errors",
         "phrases": "errors symbols text tokenizer",
+        "placing": "links text",
         "positions": "",
         "processes": "errors",
         "products": "",
@@ -42,9 +46,11 @@ RUNGS: list[dict[str, str]] = [
         "sampling": "largest search",
         "search": "largest symbols",
         "selects": "errors rules search symbols",
-        "strategies": "errors sampling search",
+        "sentences": "",
+        "spans": "text",
+        "strategies": "errors mbr sampling search selects",
         "terms": "errors phrases text",
-        "text": "",
+        "text": "sentences",
         "tokenizer": "errors symbols text",
     },
     {
@@ -57,7 +63,7 @@ RUNGS: list[dict[str, str]] = [
         "layers": "attention config dropout feed_forward positions",
         "phrasebook": "",
         "reports": "batches cleaning store tokenizer",
-        "seating": "search symbols",
+        "seating": "search strategies symbols",
         "store": "errors",
     },
     {
@@ -70,26 +76,37 @@ RUNGS: list[dict[str, str]] = [
     {
         "alignments": "attention axes cleaning model scoring text tokenizer",
         "engine": "axes networks parallel search seating strategies",
+        "lines": "alignments checks links markup parts text",
         "networks": "axes model search",
+        "options": (
+            "corpora errors rules search seating strategies terms tokenizer "
+            "translator"
+        ),
+        "parts": "axes checks engine search seating spans symbols tasks tokenizer",
         "scoring": "axes cleaning devices model symbols tokenizer",
         "shards": "errors",
-        "streams": "corpora errors shards translator",
-        "translator": (
-            "axes devices engine folder model networks parallel search seating "
-            "strategies symbols text tokenizer weights"
+        "streams": "alignments corpora errors lines shards",
+        "tasks": (
+            "checks constraints phrases rules search seating selects spans "
+            "strategies symbols tokenizer"
         ),
-        "verification": "axes config reference tokenizer",
+        "translator": (
+            "alignments axes cleaning devices engine errors folder lines model "
+            "networks parallel parts scoring search seating strategies symbols "
+            "tasks terms tokenizer weights"
+        ),
+        "verification": "axes config reference seating strategies tokenizer translator",
     },
     {
         "evaluation": (
-            "axes batches cleaning config metrics parallel step store "
-            "strategies tokenizer translator"
+            "axes batches cleaning config metrics parallel step store strategies "
+            "tokenizer translator"
         ),
         "experiments": "config",
         "fit": (
-            "batches budget cleaning config dataset errors evaluation folder journal "
-            "optimizers parallel processes step strategies tokenizer training "
-            "update weights"
+            "batches budget cleaning config dataset errors evaluation folder "
+            "journal optimizers parallel processes step strategies tokenizer "
+            "training update weights"
         ),
         "journal": "evaluation",
         "scripts": "devices errors processes",
@@ -108,7 +125,8 @@ RUNGS: list[dict[str, str]] = [
             "translator"
         ),
         "translate": (
-            "errors scripts shards strategies streams transformer translator weights"
+            "cleaning corpora errors options scripts shards streams transformer "
+            "translator verification weights"
         ),
     },
 ]
@@ -120,7 +138,7 @@ LEAVES = (
 )
 SEARCH = "search sampling strategies rules selects constraints".split()
 DATA = (
-    "text tokenizer phrases terms mbr "
+    "sentences text spans links placing markup checks tokenizer phrases terms mbr "
     "cleaning corpora store batches dataset phrasebook reports"
 ).split()
 PLAIN = [*DATA, "reference"]
