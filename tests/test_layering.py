@@ -20,7 +20,7 @@ RUNGS: list[dict[str, str]] = [
     {
         "attention": "positions products",
         "cleaning": "",
-        "constraints": "rules search selects symbols",
+        "constraints": "largest rules search selects symbols",
         "dropout": "",
         "embeddings": "",
         "feed_forward": "products",
@@ -41,7 +41,7 @@ RUNGS: list[dict[str, str]] = [
         "rules": "errors search symbols",
         "sampling": "largest search",
         "search": "largest symbols",
-        "selects": "errors rules search symbols",
+        "selects": "errors largest rules search symbols",
         "strategies": "errors sampling search",
         "terms": "errors phrases text",
         "text": "",
