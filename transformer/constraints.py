@@ -21,8 +21,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
+from transformer.largest import largest
 from transformer.rules import Data, begun, padded
 from transformer.search import IMPOSSIBLE
 from transformer.selects import Continuations, narrowed
@@ -154,29 +155,26 @@ class Banked(NamedTuple):
         each = jax.vmap(partial(progress, self.phrases), (0, None))(tokens, position)
         places = _candidates(jnp.asarray(self.phrases.tokens), sums, each)
         parents, nexts = jnp.divmod(places, size)
-        scores = sums[parents, nexts]
-        twice = jnp.concatenate([jnp.zeros(1, bool), places[1:] == places[:-1]])
-        scores = jnp.where(twice, -jnp.inf, scores)
         of_parents = jax.tree.map(lambda leaf: leaf[parents], each)
         banks = jax.vmap(partial(bank, self.phrases))(of_parents, nexts)
-        chosen = _allocate(scores, banks)[:width]
+        scores = sums[parents, nexts]
+        chosen = _allocated(places, scores, banks, width)
         return narrowed((scores[chosen], parents[chosen], nexts[chosen]), tokens)
 
 
 def _candidates(
     wanted: Int[Array, "C L"], sums: Float[Array, "K V"], each: Progress
 ) -> Int[Array, " M"]:
-    """Places in the flat `sums`, rising; some are there twice."""
+    """Places in the flat `sums`; some are there twice."""
     width, size = sums.shape
-    _, best = jax.lax.top_k(sums.reshape(-1), width)
-    rows = jnp.arange(width) * size
-    best_of_each = rows + sums.argmax(axis=1)
-    next_ = jax.vmap(lambda reached: jnp.take_along_axis(wanted, reached, axis=1))(
-        each.reached[:, :, None]
-    )[:, :, 0]
-    open_ = ~(each.met | each.pending)
-    advancing = jnp.where(open_, rows[:, None] + next_, best_of_each[:, None])
-    return jnp.sort(jnp.concatenate([best, best_of_each, advancing.reshape(-1)]))
+    _, best = largest(sums.reshape(-1), width)
+    first = jnp.arange(width) * size
+    is_best = sums == sums.max(axis=1, keepdims=True)
+    best_of_each = first + jnp.where(is_best, jnp.arange(size)[None], size).min(axis=1)
+    going_on = jax.vmap(lambda row, place: row[place], (0, 1), 1)(wanted, each.reached)
+    unmet = ~(each.met | each.pending)
+    advancing = jnp.where(unmet, first[:, None] + going_on, best_of_each[:, None])
+    return jnp.concatenate([best, best_of_each, advancing.reshape(-1)])
 
 
 def bank(phrases: Phrases, now: Progress, token: Int[Array, ""]) -> Int[Array, ""]:
@@ -193,10 +191,26 @@ def bank(phrases: Phrases, now: Progress, token: Int[Array, ""]) -> Int[Array, "
     return jnp.where(met, lengths, 0).sum() + jnp.where(met, 0, reached).max()
 
 
-def _allocate(scores: Float[Array, " M"], banks: Int[Array, " M"]) -> Int[Array, " M"]:
-    """The order in which candidates get places; of equals the first comes first."""
-    better = scores[None] > scores[:, None]
-    equal = scores[None] == scores[:, None]
-    before = better | (equal & jnp.tri(scores.size, k=-1, dtype=bool))
-    rank = (before & (banks[None] == banks[:, None])).sum(axis=1)
-    return jnp.lexsort((-scores, rank, scores <= IMPOSSIBLE))
+def _allocated(
+    places: Int[Array, " M"],
+    scores: Float[Array, " M"],
+    banks: Int[Array, " M"],
+    count: int,
+) -> Int[Array, " K"]:
+    """The candidates that get the first `count` places, in that order."""
+    same = places[:, None] == places[None]
+    twice = (same & jnp.tri(places.size, k=-1, dtype=bool)).any(axis=1)
+    scores = jnp.where(twice, -jnp.inf, scores)
+    # what stands before what: row i, column j says whether j is before i
+    tie = places[None] < places[:, None]
+    better = _above(scores, tie)
+    rank = (better & (banks[None] == banks[:, None])).sum(axis=1)
+    order = _above(scores > IMPOSSIBLE, _above(-rank, better)).sum(axis=1)
+    numbers = jnp.arange(places.size)
+    return jnp.zeros(count, int).at[order].set(numbers, mode="drop")
+
+
+def _above(values: Shaped[Array, " M"], tie: Bool[Array, "M M"]) -> Bool[Array, "M M"]:
+    """Whether j has the larger value than i, or an equal one and the tie."""
+    other, own = values[None], values[:, None]
+    return (other > own) | ((other == own) & tie)

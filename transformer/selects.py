@@ -17,6 +17,7 @@ from flax import struct
 from jaxtyping import Array, Float, Int, Key
 
 from transformer.errors import InputError
+from transformer.largest import largest
 from transformer.rules import Data
 from transformer.search import IMPOSSIBLE
 from transformer.symbols import EOS, PAD
@@ -101,7 +102,7 @@ class Diverse:
         """The continuations of one group, after those of earlier ones."""
         width, size = sums.shape
         discounted = sums - self.strength * taken[None]
-        _, places = jax.lax.top_k(discounted.reshape(-1), width)
+        _, places = largest(discounted.reshape(-1), width)
         parents, new = jnp.divmod(places, size)
         return sums[parents, new], parents, new
 
@@ -128,9 +129,9 @@ class Branch(NamedTuple):
     ) -> Continuations:
         del log_probs, tokens, key
         lanes = jnp.arange(sums.shape[0])
-        greedy = jax.vmap(lambda scores: jax.lax.top_k(scores, 1))(sums)
+        greedy = jax.vmap(partial(largest, count=1))(sums)
         alone = jax.tree.map(lambda leaf: leaf[:, 0], greedy)
-        best = jax.lax.top_k(sums[0], sums.shape[0])
+        best = largest(sums[0], sums.shape[0])
         here = position == self.position
         scores, new = jax.tree.map(partial(jnp.where, here), best, alone)
         return scores, jnp.where(here, 0, lanes), new
