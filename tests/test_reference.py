@@ -212,6 +212,22 @@ def test_the_narrowest_decision_is_where_the_beam_nearly_went_the_other_way():
     assert (margin, length) == (pytest.approx(np.log(0.401 / 0.399)), 2)
 
 
+def test_what_finishes_narrows_the_beam_for_good():
+    after = {
+        (): [0.4, 0.35, 0.25],
+        (UNK + 1,): [0.2, 0.5, 0.3],
+        (UNK + 1, UNK + 1): [0.9, 0.06, 0.04],
+    }
+
+    def follow(tokens):
+        log_probs = np.full(VOCABULARY, -inf)
+        log_probs[[EOS, UNK + 1, UNK + 2]] = np.log(after[tokens])
+        return log_probs
+
+    found = reference.search(follow, width=2, alpha=0.0, limit=9, best=2)
+    assert [h.tokens for h in found.best] == [(EOS,), (UNK + 1, UNK + 1, EOS)]
+
+
 def test_of_equals_the_earlier_hypothesis_and_the_lower_token_win():
     flat = lambda tokens: np.log(np.full(VOCABULARY, 1 / VOCABULARY))  # noqa: E731
     run = partial(reference.search, flat, alpha=0.0, limit=2)
