@@ -32,7 +32,7 @@ def finish(command, path):
 
 def fingerprint(path):
     """Of the weights that translate and of all that is needed to continue."""
-    leaves = jax.tree.leaves(transformer.load(path)._params)
+    leaves = jax.tree.leaves(transformer.load(path).params)
     params = hashlib.sha256(b"".join(np.asarray(leaf).tobytes() for leaf in leaves))
     reports = (path / "metrics.jsonl").read_text().splitlines()
     timeless = [line.partition(', "tokens a second"')[0] for line in reports]

@@ -79,8 +79,7 @@ RUNGS: list[dict[str, str]] = [
         "lines": "alignments checks links markup parts text",
         "networks": "axes model search",
         "options": (
-            "corpora errors rules search seating strategies terms tokenizer "
-            "translator"
+            "corpora errors rules search seating strategies terms tokenizer translator"
         ),
         "parts": "axes checks engine search seating spans symbols tasks tokenizer",
         "scoring": "axes cleaning devices model symbols tokenizer",

@@ -58,7 +58,7 @@ def wait_for_another_checkpoint(path, running):
 
 
 def weights(path):
-    return [np.asarray(x) for x in jax.tree.leaves(transformer.load(path)._params)]
+    return [np.asarray(x) for x in jax.tree.leaves(transformer.load(path).params)]
 
 
 def test_two_processes_are_killed_continue_and_agree_with_one(command, tmp_path):

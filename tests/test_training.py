@@ -93,7 +93,7 @@ def everything(path, cfg):
     """All arrays of the newest checkpoint, and of the weights."""
     states = checkpoints.Checkpoints(path / "checkpoints", pytest.fail)
     number = states.newest()
-    params = load(path)._params
+    params = load(path).params
     run = continued(cfg, path)
     leaves = jax.tree.leaves((run._state._replace(key=()), params))
     return number, [np.asarray(leaf) for leaf in leaves]
@@ -303,7 +303,7 @@ def test_fine_tuning_starts_from_the_other_models_weights(cfg, uninterrupted, tm
     assert described.model.dropout == 0.3
     parent, tuned = load(uninterrupted), load(tmp_path / "child")
     assert parent.tokenizers.target.model == tuned.tokenizers.target.model
-    leaves = map(jax.tree.leaves, (parent._params, tuned._params))
+    leaves = map(jax.tree.leaves, (parent.params, tuned.params))
     for a, b in zip(*leaves, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-9)
 

@@ -27,7 +27,7 @@ from transformer import parallel, search, seating
 from transformer.axes import Params
 from transformer.networks import Memory, Network
 from transformer.search import IMPOSSIBLE, Ask, Hypotheses, State
-from transformer.seating import EXTRA, RATIO, Asked, Queue, Request
+from transformer.seating import Asked, Queue, Request
 from transformer.strategies import Strategy
 
 
@@ -151,7 +151,7 @@ def _read(
 
 def lengths(room: int) -> tuple[int, int]:
     """Steps to try with, and steps that are enough for every limit."""
-    return room + room // 4 + 4, RATIO * room + EXTRA
+    return room + room // 4 + 4, seating.most(room)
 
 
 def _begin(network: Network, memory: Memory, asked: Asked, *, shape: Shape) -> Running:

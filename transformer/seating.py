@@ -14,7 +14,7 @@ from transformer.symbols import PAD
 SHORTEST = 16
 """Positions of the smallest room; each further one has twice as many."""
 
-RATIO, EXTRA = 2, 10
+RATIO, EXTRA = 2.0, 10
 """A translation has at most RATIO × the source's tokens + EXTRA, EOS included."""
 
 
