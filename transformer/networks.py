@@ -126,12 +126,19 @@ def ensemble(
     models: Sequence[Transformer], params: Sequence[Params]
 ) -> tuple[Network, Params]:
     """The network of several models, and its parameters."""
+    params = [_ready(model, own) for model, own in zip(models, params, strict=True)]
     first = models[0]
     if len(models) == 1:
         return Alone(first), params[0]
     if all(model == first for model in models):
         return Alike(first, len(models)), jax.tree.map(_stacked, *params)
     return Mixed(tuple(map(Alone, models))), tuple(params)
+
+
+def _ready(model: Transformer, params: Params) -> Params:
+    """Matrices in the type they are multiplied in, so that no step converts them."""
+    ready = lambda leaf: leaf.astype(model.dtype) if leaf.ndim > 1 else leaf  # noqa: E731
+    return jax.tree.map(ready, params)
 
 
 def _stacked(*leaves: Array) -> Array:

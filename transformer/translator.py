@@ -93,7 +93,8 @@ class Translator:
     def with_params(self, params: Params) -> "Translator":
         """The same translator, its compiled programs included, with other weights."""
         other = copy.copy(self)
-        other.params = other._joint = params
+        other.params = params
+        _, other._joint = networks.ensemble([self.model], [params])
         return other
 
     def translate(
