@@ -135,6 +135,7 @@ def turns(
     later = [contestants.ask(**request) for _ in range(rounds)]
     count = len(request["sources"])
     written = {name: first[name]["targets"] for name in later[-1]}
+    assert all(_as_long_as_asked(task, targets) for targets in written.values())
     rates = {
         name: measure.spread([count / turn[name]["seconds"] for turn in later])
         for name in written
@@ -157,6 +158,12 @@ def turns(
 def _tokens(task: Task, targets: list[Ids]) -> float:
     """Of a translation in the mean, EOS included."""
     return task.forced or float(np.mean([len(ids) + 1 for ids in targets]))
+
+
+def _as_long_as_asked(task: Task, targets: list[Ids]) -> bool:
+    """In words: of forced tokens, the last of ours is EOS."""
+    lengths = {len(ids) for ids in targets}
+    return task.forced is None or lengths <= {task.forced - 1, task.forced}
 
 
 def _same(task: Task, targets: list[Ids], others: list[Ids]) -> float:
@@ -205,6 +212,14 @@ def table(result: Result) -> str:
     return "\n".join(lines) + "\n"
 
 
+def plain(result: Result) -> Result:
+    """With a dictionary for each row."""
+    rows = [
+        row._asdict() | {"sentences": row.sentences._asdict()} for row in result["rows"]
+    ]
+    return result | {"rows": rows}
+
+
 def results(command: Command, scratch: Path) -> Iterator[tuple[str, Result, str]]:
     """Each part by its name, with the text for people."""
     work = Work(
@@ -213,16 +228,17 @@ def results(command: Command, scratch: Path) -> Iterator[tuple[str, Result, str]
     cfg = config(work, command.vocabulary).model
     folder = _folder(scratch / "random")
     found = contest(command, sentences.random(cfg, command.length, folder))
-    yield "random", found, table(found)
+    yield "random", plain(found), table(found)
     if command.model is None:
         return
     task = sentences.captions(command.model, _folder(scratch / "captions"))
     found = contest(command, task)
-    yield "captions", found, table(found)
+    yield "captions", plain(found), table(found)
     lines = command_lines(task.folder, command.rivals_python)
     rivals = {n: lines[n] for n in lines if n not in (OURS, *found["missing"])}
     seconds = latency.seconds(command.model, TEXT, rivals, command.rounds)
-    yield "first translation", seconds, latency.table(seconds)
+    figures = {name: spread._asdict() for name, spread in seconds.items()}
+    yield "first translation", figures, latency.table(seconds)
 
 
 def _folder(path: Path) -> Path:
@@ -231,14 +247,16 @@ def _folder(path: Path) -> Path:
 
 
 def main(command: Command) -> None:
-    print(f"{decoding.cores()} cores, load {os.getloadavg()[0]:.1f}\n")
-    figures: Result = {}
+    figures: Result = {"cores": decoding.cores(), "load": [os.getloadavg()[0]]}
     with tempfile.TemporaryDirectory() as scratch:
         for name, result, text in results(command, Path(scratch)):
             figures[name] = result
             print(text, flush=True)
     if command.model is None:
         print("Multi30k and the first translation: left out without --model DIR.")
+    figures["load"].append(os.getloadavg()[0])
+    before, after = figures["load"]
+    print(f"{figures['cores']} cores; load {before:.1f} before, {after:.1f} after")
     if command.json:
         command.json.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
 
