@@ -89,8 +89,11 @@ def command_lines(folder: Path, python: str) -> dict[str, list[str]]:
     """How each contestant is called; all serve, and the rivals translate a --text."""
     rivals = servers.ROOT / "benchmarks" / "rivals"
     ctranslate = [python, str(rivals / "ctranslate.py"), str(folder)]
+    ours = [sys.executable, "-m", "benchmarks.ours", str(folder)]
     return {
-        OURS: [sys.executable, "-m", "benchmarks.ours", str(folder)],
+        OURS: ours,
+        f"{OURS}, bfloat16": [*ours, "--compute", "bfloat16"],
+        f"{OURS}, exact": [*ours, "--exact"],
         "CTranslate2 float32": ctranslate,
         "CTranslate2 int8": [*ctranslate, "--compute", "int8"],
         "Hugging Face": [python, str(rivals / "hf.py"), str(folder)],
@@ -235,7 +238,11 @@ def results(command: Command, scratch: Path) -> Iterator[tuple[str, Result, str]
     found = contest(command, task)
     yield "captions", plain(found), table(found)
     lines = command_lines(task.folder, command.rivals_python)
-    rivals = {n: lines[n] for n in lines if n not in (OURS, *found["missing"])}
+    rivals = {
+        name: line
+        for name, line in lines.items()
+        if not name.startswith(OURS) and name not in found["missing"]
+    }
     seconds = latency.seconds(command.model, TEXT, rivals, command.rounds)
     figures = {name: spread._asdict() for name, spread in seconds.items()}
     yield "first translation", figures, latency.table(seconds)

@@ -1,160 +1,85 @@
 """Our decoding, as benchmarks/decode.py calls it: python -m benchmarks.ours FOLDER.
 
-`ours` is the one place that knows how our engine is called.
+`Decoder` is the one place that knows how our engine is called.
 """
 
-import sys
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Literal
 
 import jax
-import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float, Int
+import tyro
 
 from benchmarks import exchange
 from benchmarks.exchange import Network
 from benchmarks.rivals import decoding
 from benchmarks.rivals.decoding import ALPHA, Ids
-from transformer import devices
-from transformer.axes import Params
+from transformer import devices, networks, parallel, scoring
+from transformer.engine import Engine
 from transformer.model import Transformer
-from transformer.search import IMPOSSIBLE, Hypotheses
+from transformer.rules import Fewest
+from transformer.seating import Request, most
 from transformer.strategies import Beam, Greedy
-from transformer.symbols import BOS, EOS, PAD
-
-ROWS = 32
-"""Sentences that are translated together when a whole file is given."""
-
-SHORTEST = 16
-"""Positions of the smallest source shape; each further one has twice as many."""
+from transformer.symbols import EOS
 
 
-def ours(
-    model: Transformer,
-    params: Params,
-    sources: list[Ids],
-    width: int,
-    forced: int | None,
-) -> list[Ids]:
-    """Translations without EOS. Sources end in EOS.
-
-    Args:
-        width: of the beam; 1 is greedy.
-        forced: tokens that each translation has, EOS included; None ends at EOS.
-    """
-    search = partial(_some, model, params, width=width, forced=forced)
-    return decoding.by_length(sources, ROWS, search)
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    folder: tyro.conf.Positional[Path]
+    """Of the network."""
+    compute: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Type of the products."""
+    exact: bool = False
+    """Shapes follow from each sentence alone, as without --fast of translate.py."""
 
 
-def _some(
-    model: Transformer,
-    params: Params,
-    sources: list[Ids],
-    *,
-    width: int,
-    forced: int | None,
-) -> list[Ids]:
-    """Up to `ROWS` sentences; one alone has a program of its own."""
-    rows = 1 if len(sources) == 1 else ROWS
-    room = _room(max(map(len, sources)))
-    padded = np.full((rows, room), PAD, np.int32)
-    limits = np.ones(rows, np.int32)
-    for row, source in enumerate(sources):
-        padded[row, : len(source)] = source
-        limits[row] = forced or decoding.limit(source)
-    length = forced or decoding.limit([0] * room)
-    found = _search(
-        model, params, padded, limits, width=width, least=forced or 1, length=length
-    )
-    tokens = np.asarray(found.tokens[: len(sources), 0])
-    return [row[(row != PAD) & (row != EOS)].tolist() for row in tokens]
-
-
-@partial(jax.jit, static_argnums=0, static_argnames=("width", "least", "length"))
-def _search(
-    model: Transformer,
-    params: Params,
-    source: Int[Array, "B S"],
-    limits: Int[Array, " B"],
-    *,
-    width: int,
-    least: int,
-    length: int,
-) -> Hypotheses:
-    memory = model.apply(params, source, train=False, method="encode")
-
-    def step(tokens, position, cache):
-        logits, cache = model.apply(
-            params, tokens, position, cache, memory, method="decode_step"
-        )
-        early = (jnp.arange(logits.shape[-1]) == EOS) & (position + 1 < least)
-        return jnp.where(early[None], IMPOSSIBLE, logits), cache
-
-    strategy = Greedy() if width == 1 else Beam(width=width, alpha=ALPHA)
-    keys = jax.random.split(jax.random.key(0), source.shape[0])
-    cache = model.empty_cache(source.shape[0], length)
-    return strategy(step, cache, limits, keys, length)
-
-
-def score(
-    model: Transformer, params: Params, sources: list[Ids], targets: list[Ids]
-) -> list[list[float]]:
-    """Log-probabilities of each target's tokens and of EOS behind them."""
-    source = _padded(sources)
-    labels = _padded([[*target, EOS] for target in targets])
-    found = np.asarray(_log_probs(model, params, source, labels))
-    return [
-        row[: len(target) + 1].tolist()
-        for row, target in zip(found, targets, strict=True)
-    ]
-
-
-@partial(jax.jit, static_argnums=0)
-def _log_probs(
-    model: Transformer,
-    params: Params,
-    source: Int[Array, "B S"],
-    labels: Int[Array, "B T"],
-) -> Float[Array, "B T"]:
-    target = jnp.roll(labels, 1, axis=1).at[:, 0].set(BOS)
-    target = jnp.where(target == EOS, PAD, target)
-    logits: Any = model.apply(params, source, target, train=False)
-    log_probs = jax.nn.log_softmax(logits)
-    return jnp.take_along_axis(log_probs, labels[..., None], axis=-1)[..., 0]
-
-
-def _padded(sentences: list[Ids]) -> Int[np.ndarray, "B T"]:
-    padded = np.full((len(sentences), _room(max(map(len, sentences)))), PAD, np.int32)
-    for row, ids in zip(padded, sentences, strict=True):
-        row[: len(ids)] = ids
-    return padded
-
-
-def _room(length: int) -> int:
-    return max(SHORTEST, 1 << (length - 1).bit_length())
-
-
-class Decoder(NamedTuple):
+class Decoder:
     """Ours as a server of requests, like the rivals."""
 
-    network: Network
+    def __init__(self, network: Network, *, exact: bool = True) -> None:
+        self._model, self._params = network
+        own, self._ready = networks.ensemble([self._model], [self._params])
+        rows = devices.decoding_rows()
+        self._engine = Engine(own, parallel.alone(), rows, fitting=not exact)
 
     def search(self, sources: list[Ids], width: int, forced: int | None) -> list[Ids]:
-        return ours(*self.network, sources, width, forced)
+        """Translations without EOS. Sources end in EOS.
+
+        Args:
+            width: of the beam; 1 is greedy.
+            forced: tokens that each translation has, EOS included; None ends at EOS.
+        """
+        requests = [_request(ids, width, forced) for ids in sources]
+        found = dict(self._engine.run(self._ready, requests))
+        best = (found[number].tokens[0] for number in range(len(sources)))
+        return [row[row > EOS].tolist() for row in best]
 
     def score(self, sources: list[Ids], targets: list[Ids]) -> list[list[float]]:
-        return score(*self.network, sources, targets)
+        """Log-probabilities of each target's tokens and of EOS behind them."""
+        pairs = [(s, [*t, EOS]) for s, t in zip(sources, targets, strict=True)]
+        longest = max(len(ids) for pair in pairs for ids in pair)
+        scores = scoring.score(self._model, self._params, pairs, longest)
+        return [list(score.log_probs) for score in scores if score is not None]
 
 
-def main(folder: Path) -> None:
+def _request(ids: Ids, width: int, forced: int | None) -> Request:
+    strategy = Greedy() if width == 1 else Beam(width=width, alpha=ALPHA)
+    if forced is None:
+        return Request(ids, strategy, most(len(ids)))
+    return Request(ids, strategy, forced, rules=(Fewest.of(forced),))
+
+
+def main(command: Command) -> None:
     devices.keep_freed_memory()
     devices.keep_compiled_programs()
-    decoder = Decoder(exchange.read(folder))
-    dtype = jnp.dtype(decoder.network.model.dtype)
-    decoding.serve(f"ours, JAX {jax.__version__} {dtype}", decoder)
+    cfg, params = exchange.read(command.folder)
+    model = Transformer(cfg.cfg, devices.dtype(command.compute))
+    decoder = Decoder(Network(model, params), exact=command.exact)
+    kind = "each alone" if command.exact else "as they come"
+    decoding.serve(
+        f"ours, JAX {jax.__version__} {model.dtype.__name__}, {kind}", decoder
+    )
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(tyro.cli(Command, description=__doc__))

@@ -123,22 +123,20 @@ def test_sorting_by_length_keeps_the_order(lengths, rows):
 
 
 def test_ours_writes_as_many_tokens_as_are_forced(network):
-    model, params = network
-    found = ours.ours(model, params, SOURCES, 3, FORCED)
+    found = ours.Decoder(network).search(SOURCES, 3, FORCED)
     assert [len(ids) for ids in found] == [FORCED - 1] * len(SOURCES)
     assert not {EOS, decoding.PAD, decoding.BOS} & set(np.concatenate(found))
 
 
 def test_ours_may_end_where_nothing_is_forced_but_not_after_the_limit(network):
-    model, params = network
-    found = ours.ours(model, params, SOURCES, 1, None)
+    found = ours.Decoder(network).search(SOURCES, 1, None)
     limits = map(decoding.limit, SOURCES)
     assert all(len(ids) < limit for ids, limit in zip(found, limits, strict=True))
 
 
 def test_our_scores_are_log_probabilities_of_the_target(network):
     targets = [[8, 5], [30, 4, 17, 9], []]
-    scores = ours.score(network.model, network.params, SOURCES, targets)
+    scores = ours.Decoder(network).score(SOURCES, targets)
     for source, target, found in zip(SOURCES, targets, scores, strict=True):
         np.testing.assert_allclose(found, scored(network, source, target), atol=1e-5)
 

@@ -12,7 +12,7 @@ from flax import struct
 from transformer import ModelConfig, Transformer, engine, parallel
 from transformer.engine import Engine
 from transformer.networks import Alone
-from transformer.seating import Request
+from transformer.seating import Request, most
 from transformer.strategies import Beam, Greedy, Sample, Strategy
 from transformer.symbols import EOS, PAD
 
@@ -62,7 +62,10 @@ def requests(count, longest=30, strategy: Strategy = NARROW, **kinds):
     rng = np.random.default_rng(0)
     sizes = rng.integers(1, longest, count)
     ids = [[*rng.integers(4, VOCABULARY, size).tolist(), EOS] for size in sizes]
-    return [Request(row, strategy, (n, 0), **kinds) for n, row in enumerate(ids)]
+    return [
+        Request(row, strategy, most(len(row)), (n, 0), **kinds)
+        for n, row in enumerate(ids)
+    ]
 
 
 def answers(of, params, asked, seed=0):

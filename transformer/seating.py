@@ -24,16 +24,20 @@ class Request(NamedTuple):
     ids: Sequence[int]
     """With EOS."""
     strategy: Strategy
+    limit: int
+    """Most tokens of the translation, EOS included; not above `most`."""
     place: tuple[int, int] = (0, 0)
     """Two numbers that decide, with the seed, what is drawn for it."""
     rules: tuple[Rule, ...] = ()
     select: Select | None = None
     """Instead of the strategy's."""
-    ratio: float = RATIO
-    """Most tokens of the translation for each of the source; at most `RATIO`."""
 
     @property
     def room(self) -> int:
+        return room(len(self.ids))
+
+
+def room(self) -> int:
         return room(len(self.ids))
 
     @property

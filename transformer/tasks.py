@@ -93,7 +93,7 @@ class Desk:
             select, strategy = Banked(wanted), _widened(strategy)
         if runs := (*task.avoided, *self._runs(task.banned)):
             rules += (Banned.of(runs),)
-        return Request(task.ids, strategy, task.place, rules, select, task.ratio)
+        return Request(task.ids, strategy, limit, task.place, rules, select)
 
     def _wanted(self, required: Sequence[str]) -> Phrases:
         target = self._tokenizers.target
