@@ -37,15 +37,6 @@ class Request(NamedTuple):
         return room(len(self.ids))
 
 
-def room(self) -> int:
-        return room(len(self.ids))
-
-    @property
-    def limit(self) -> int:
-        """Most tokens of the translation, EOS included."""
-        return most(len(self.ids), self.ratio)
-
-
 def room(tokens: int) -> int:
     """The smallest source shape that holds so many."""
     return max(SHORTEST, 1 << (tokens - 1).bit_length())
