@@ -172,8 +172,9 @@ def test_a_contest_goes_on_without_the_rivals_that_cannot_run(tmp_path):
     )
     task = sentences.random(small(), FORCED, tmp_path)
     result = decode.contest(command, task)
-    [row] = result["rows"]
+    row, *variants = result["rows"]
     assert row.name == decode.OURS and row.ratio == row.same == 1
+    assert all(other.name.startswith(decode.OURS) for other in variants)
     assert row.tokens == pytest.approx(FORCED * row.sentences.median)
     assert len(result["missing"]) == 3
     assert "Hugging Face: missing, " in decode.table(result)
