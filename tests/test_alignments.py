@@ -158,3 +158,7 @@ def test_parts_without_translation_or_alignment_count_as_well():
     links = alignments.joined(parts, targets, [[(0, 0), (1, 1)], None, [(0, 1)]])
     assert alignments.pharaoh(links) == "0-0 1-1 4-3"
     assert alignments.pharaoh([]) == ""
+    one_word = alignments.joined(
+        ["ab", "cd", "ef"], ["AB", "", "EF"], [[(0, 0)], [], [(0, 0)]]
+    )
+    assert one_word == [(0, 0)]

@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ from flax import linen as nn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import decode, exchange, ours, sentences, servers
+from benchmarks import decode, exchange, latency, ours, sentences, servers
 from benchmarks.exchange import Network
 from benchmarks.rivals import decoding
 from benchmarks.rivals.decoding import EOS, Ids
@@ -197,3 +198,27 @@ def test_who_fails_on_the_way_is_missing_but_for_us(tmp_path):
         assert contestants.missing == {"hare": "tired"}
         with pytest.raises(InputError, match="tired"):
             contestants.ask(sources=SOURCES)
+
+
+def test_the_first_translation_is_timed_with_an_empty_cache_and_with_a_full_one(
+    monkeypatch, tmp_path
+):
+    caches = []
+
+    def seconds(line, cache):
+        caches.append((line[-1], list(Path(cache).iterdir())))
+        (Path(cache) / "program").touch()
+        return len(caches)
+
+    monkeypatch.setattr(latency, "_seconds", seconds)
+    found = latency.seconds(tmp_path, "words", {"hare": ["hare"]}, 2)
+    assert [bool(programs) for _, programs in caches] == [False, True, True] * 2
+    assert {text for text, _ in caches} == {"words"}
+    assert [spread.least for spread in found.values()] == [1, 2, 3]
+    assert "| hare | 4.50 (3.00 to 6.00) |" in latency.table(found)
+
+
+@pytest.mark.parametrize("program", ["exit('asleep')", "", "print()"])
+def test_who_translates_nothing_has_no_time(tmp_path, program):
+    with pytest.raises(servers.Failed):
+        latency._seconds([sys.executable, "-S", "-c", program], str(tmp_path))

@@ -228,6 +228,18 @@ def test_what_finishes_narrows_the_beam_for_good():
     assert [h.tokens for h in found.best] == [(EOS,), (UNK + 1, UNK + 1, EOS)]
 
 
+def test_the_search_goes_on_while_a_longer_translation_can_still_win():
+    def follow(tokens):
+        ends = 0.6 if not tokens else float(len(tokens) == 7)
+        log_probs = np.full(VOCABULARY, -inf)
+        with np.errstate(divide="ignore"):
+            log_probs[[EOS, UNK + 1]] = np.log([ends, 1 - ends])
+        return log_probs
+
+    found = reference.search(follow, width=2, alpha=2.0, limit=9)
+    assert found.best[0].tokens == (*[UNK + 1] * 7, EOS)
+
+
 def test_of_equals_the_earlier_hypothesis_and_the_lower_token_win():
     flat = lambda tokens: np.log(np.full(VOCABULARY, 1 / VOCABULARY))  # noqa: E731
     run = partial(reference.search, flat, alpha=0.0, limit=2)
