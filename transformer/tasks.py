@@ -26,6 +26,9 @@ ATTEMPTS = 4
 """Searches for one part at most, but for a last one without the tokens that could
 write a banned phrase."""
 
+MOST = 16
+"""Spans that a search is made to carry; it gets slow with more."""
+
 WIDTH = 8
 """Hypotheses at least where phrases are required: some at every stage of them."""
 
@@ -168,7 +171,8 @@ class Desk:
         """With the spans that were lost."""
         lost = (span for one in found for span in spans.missing(task.text, one.text))
         new = tuple(span for span in dict.fromkeys(lost) if span not in task.carried)
-        return task._replace(carried=(*task.carried, *new)) if new else None
+        carried = (*task.carried, *new)
+        return task._replace(carried=carried) if new and len(carried) <= MOST else None
 
 
 def broken(task: Task, found: Sequence[Found]) -> list[str]:
