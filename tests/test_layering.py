@@ -76,12 +76,16 @@ RUNGS: list[dict[str, str]] = [
     {
         "alignments": "attention axes cleaning model scoring text tokenizer",
         "engine": "axes networks parallel search seating strategies",
-        "lines": "alignments checks links markup parts text",
+        "lines": "alignments checks links markup parts spans tasks text",
         "networks": "axes model search",
         "options": (
-            "corpora errors rules search seating strategies terms tokenizer translator"
+            "corpora errors phrases rules search seating strategies terms text "
+            "tokenizer translator"
         ),
-        "parts": "axes checks engine search seating spans symbols tasks tokenizer",
+        "parts": (
+            "axes checks engine search seating spans strategies symbols tasks text "
+            "tokenizer"
+        ),
         "scoring": "axes cleaning devices model symbols tokenizer",
         "shards": "errors",
         "streams": "alignments corpora errors lines shards",
