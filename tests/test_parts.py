@@ -45,7 +45,7 @@ class Scripted(Engine):
         self.tokenizers, self.write = tokenizers, write
         self.asked = []
 
-    def run(self, params, requests, seed):
+    def run(self, params, requests, seed=0):
         del params, seed
         self.asked += requests
         for number in reversed(range(len(requests))):  # in no special order
@@ -70,12 +70,9 @@ def has(request, rule):
 def task(tokenizers):
     def made(text, **asked):
         ids = (*tokenizers.source.encode(text), EOS)
-        return Task(**{"text": text, "ids": ids, "place": (0, 0)} | STRATEGY | asked)
+        return Task(text, ids, (0, 0), Beam(width=3))._replace(**asked)
 
     return made
-
-
-STRATEGY = {"strategy": Beam(width=3)}
 
 
 def outcome(tokenizers, write, task):
@@ -148,6 +145,11 @@ def test_the_fallback_tells_what_else_went_wrong(task, office):
     loop = "dog dog dog dog dog dog"
     found, _ = office(lambda request: [loop], task("dog {0} the bird"))
     assert set(found.warnings) == {checks.LOOP, checks.PLACEHOLDER}
+
+
+def test_pieces_of_a_sentence_do_not_end_one(task, office):
+    found, _ = office(lambda request: ["cat."], task("the dog {0} runs!"))
+    assert found.best[0].text == "cat {0} cat."
 
 
 def test_one_alternative_without_a_span_is_not_given(task, office):
