@@ -75,6 +75,13 @@ def test_plain_puts_the_alternatives_behind_the_best_after_tabs():
     assert streams.plain(translation("best", "good", "fair")) == "best\tgood\tfair"
 
 
+def test_links_between_words_follow_the_text():
+    one = translation("ein Hund")
+    assert streams.aligned(one) == "ein Hund ||| "
+    linked = one._replace(alignment=[(0, 0), (1, 2)])
+    assert streams.aligned(linked) == "ein Hund ||| 0-0 1-2"
+
+
 @given(st.lists(st.text(), min_size=1, max_size=3))
 def test_json_is_one_line_with_every_field_of_every_translation(texts):
     line = streams.as_json(translation(*texts))

@@ -13,7 +13,7 @@ from transformer.search import Hypotheses
 from transformer.seating import most
 from transformer.strategies import Strategy
 from transformer.symbols import EOS, PAD
-from transformer.tasks import Desk, Found, Task, broken, repaired
+from transformer.tasks import Desk, Found, Task, broken, missing, protected, repaired
 from transformer.text import Layout
 from transformer.tokenizer import Tokenizers
 
@@ -45,7 +45,7 @@ class Office:
         lost: dict[int, Task] = {}
         while left:
             again = {}
-            for number, best in self._rounds(params, left, seed):
+            for number, best in self._search(params, left, seed):
                 task = left[number]
                 if not best[0].ids and number in before:  # what was wrong is better
                     best = before[number]
@@ -60,7 +60,7 @@ class Office:
         found.update(self._piecewise(params, lost, seed))
         return [found[number] for number in range(len(tasks))]
 
-    def _rounds(
+    def _search(
         self, params: Params, tasks: dict[int, Task], seed: int
     ) -> Iterator[tuple[int, list[Found]]]:
         """The number of each task and what one search finds for it, best first."""
@@ -74,7 +74,7 @@ class Office:
         self, params: Params, tasks: Sequence[Task], seed: int
     ) -> list[list[Found]]:
         """What one search finds for each, best first."""
-        found = dict(self._rounds(params, dict(enumerate(tasks)), seed))
+        found = dict(self._search(params, dict(enumerate(tasks)), seed))
         return [found[number] for number in range(len(tasks))]
 
     def _best(
@@ -142,7 +142,7 @@ class Office:
 def verbatim(task: Task) -> bool:
     """Whether there is nothing to translate in a text, nor anything to add."""
     asked = task.prefix or task.required or not task.text
-    return not asked and bool(spans.find(task.text)) and not _between(task).texts
+    return not asked and bool(protected(task.text)) and not _between(task).texts
 
 
 def copied(task: Task) -> Outcome:
@@ -151,12 +151,12 @@ def copied(task: Task) -> Outcome:
 
 
 def _between(task: Task) -> Layout:
-    return spans.pieces(task.text, spans.find(task.text))
+    return spans.pieces(task.text, protected(task.text))
 
 
 def _right(task: Task, found: Sequence[Found]) -> list[Found]:
     """Those with all spans of the text; without banned phrases, if there are some."""
-    whole = [one for one in found if not spans.missing(task.text, one.text)]
+    whole = [one for one in found if not missing(task, one)]
     return [one for one in whole if not broken(task, [one])] or whole
 
 

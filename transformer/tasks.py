@@ -6,7 +6,7 @@ banned phrase in spite of all, without the tokens that wrote it.
 """
 
 from collections.abc import Container, Iterator, Sequence
-from functools import cache, cached_property, partial
+from functools import cache, cached_property, lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -171,7 +171,7 @@ class Desk:
 
     def _carried(self, task: Task, found: Sequence[Found]) -> Task | None:
         """With the spans that were lost, and those that touch them."""
-        lost = {span for one in found for span in spans.missing(task.text, one.text)}
+        lost = {span for one in found for span in missing(task, one)}
         runs = dict.fromkeys(_runs(task.text, lost))
         new = tuple(run for run in runs if run not in task.carried)
         carried = (*task.carried, *new)
@@ -193,7 +193,7 @@ def broken(task: Task, found: Sequence[Found]) -> list[str]:
 def _runs(text: str, lost: Container[str]) -> Iterator[str]:
     """Spans in direct succession, one of which at least is lost."""
     runs: list[list[Span]] = []
-    for span in spans.find(text):
+    for span in protected(text):
         if runs and runs[-1][-1].end == span.begin:
             runs[-1].append(span)
         else:
@@ -205,7 +205,20 @@ def _runs(text: str, lost: Container[str]) -> Iterator[str]:
 
 def repaired(task: Task, found: Found) -> Found:
     """With spans put right where only their blanks or capitals are wrong."""
+    if not protected(task.text):
+        return found
     return found._replace(text=spans.repaired(task.text, found.text))
+
+
+def missing(task: Task, found: Found) -> tuple[str, ...]:
+    """The spans that did not come over."""
+    return spans.missing(task.text, found.text) if protected(task.text) else ()
+
+
+@lru_cache(maxsize=4096)
+def protected(text: str) -> tuple[Span, ...]:
+    """The spans of a text, which is asked for again and again."""
+    return spans.find(text)
 
 
 def _widened(strategy: Strategy) -> Strategy:
