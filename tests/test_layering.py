@@ -75,9 +75,9 @@ RUNGS: list[dict[str, str]] = [
     },
     {
         "alignments": "attention axes cleaning model scoring text tokenizer",
-        "engine": "axes networks parallel search seating strategies",
+        "engine": "axes errors networks parallel search seating strategies",
         "lines": "alignments checks links markup parts text",
-        "networks": "axes model search",
+        "networks": "attention axes model search",
         "options": (
             "corpora errors rules search seating strategies terms tokenizer translator"
         ),
