@@ -52,7 +52,7 @@ class Hypotheses(NamedTuple):
 
 @runtime_checkable
 class Rule(Protocol):
-    """What may follow one hypothesis, `tokens[:position]`. One with data is a pytree."""
+    """What may follow a hypothesis, `tokens[:position]`. One with data is a pytree."""
 
     def __call__(
         self,
