@@ -82,7 +82,7 @@ RUNGS: list[dict[str, str]] = [
             "corpora errors rules search seating strategies terms tokenizer translator"
         ),
         "parts": "axes checks engine search seating spans symbols tasks tokenizer",
-        "scoring": "axes cleaning devices model symbols tokenizer",
+        "scoring": "axes cleaning devices model seating symbols tokenizer",
         "shards": "errors",
         "streams": "alignments corpora errors lines shards",
         "tasks": (
