@@ -23,7 +23,7 @@ RUNGS: list[dict[str, str]] = [
         "cleaning": "",
         "constraints": "largest rules search selects symbols",
         "dropout": "",
-        "embeddings": "",
+        "embeddings": "products",
         "feed_forward": "products",
         "interrupts": "",
         "largest": "",
