@@ -21,9 +21,30 @@ from transformer.config import (
 from transformer.errors import InputError
 from transformer.folder import Description
 from transformer.model import Transformer
+from transformer.options import Demands, Search
 from transformer.tokenizer import Tokenizers
 
 ROOT = Path(__file__).parents[1]
+
+OTHER_SEARCHES = [
+    Search(beam=2),
+    Search(n_best=2),
+    Search(length_penalty=1.0),
+    Search(diverse=0.5),
+    Search(alternatives=2),
+    Search(sample=True),
+    Search(mbr=8),
+    Search(sample=True, top_k=2),
+    Search(seed=1),
+]
+OTHER_DEMANDS = [
+    Demands(prefix="a"),
+    Demands(require=("a",)),
+    Demands(ban=("a",)),
+    Demands(no_repeat=2),
+    Demands(min_length=2),
+    Demands(max_ratio=1.5),
+]
 
 
 @pytest.fixture
@@ -48,7 +69,18 @@ def test_two_processes_name_a_half_done_file_alike(model):
     assert marked() == marked() != ""
 
 
-@pytest.mark.parametrize("change", [{"beam": 2}, {"json": True}, {"sample": True}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"json": True},
+        {"alignments": True},
+        {"precision": "bfloat16"},
+        {"fast": True},
+        *({"search": search} for search in OTHER_SEARCHES),
+        *({"demands": demands} for demands in OTHER_DEMANDS),
+    ],
+    ids=str,
+)
 def test_what_changes_the_translation_changes_the_mark(model, change):
     one, other = (translate.Command(model=model, **c) for c in ({}, change))
     assert translate.settings(one) != translate.settings(other)

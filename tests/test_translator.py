@@ -103,22 +103,30 @@ def test_the_same_translation_alone_in_any_order_and_company(tiny):
 
 def test_empty_text_gives_empty_text_in_its_place(tiny):
     found = best_three(tiny, ["", "bird!", " \t\n"])
-    assert [bool(translation.text) for translation in found] == [False, True, False]
-    assert found[0] == found[2] == Translation("", 0.0, (), ())
+    assert found[0] == Translation("", 0.0, (), ())
+    assert found[1].text
+    assert found[2] == Translation(" \t\n", 0.0, (), ())
     assert best_three(tiny, []) == []
 
 
-def test_text_is_normalised_before_it_is_translated(tiny):
-    assert one(tiny, " a\u00a0dog\n runs ", strategy=BEST_THREE) == one(
-        tiny, "a dog runs", strategy=BEST_THREE
-    )
+def test_what_stands_between_words_does_not_change_their_translation(tiny):
+    plain = one(tiny, "a dog runs", strategy=BEST_THREE)
+    assert one(tiny, "a\u00a0dog  runs", strategy=BEST_THREE) == plain
+
+
+def test_blanks_around_a_text_and_ends_of_lines_stay(tiny):
+    dog, bird = best_three(tiny, ["a dog runs", "bird!"])
+    both = one(tiny, " a dog runs\r\n\n\tbird!\n", strategy=BEST_THREE)
+    assert both.text == f" {dog.text}\r\n\n\t{bird.text}\n"
+    assert both.tokens == dog.tokens + bird.tokens
 
 
 def test_long_text_is_the_translations_of_its_parts_joined(tiny, tokenizers):
     size = lambda part: len(tokenizers.source.encode(part))  # noqa: E731
     parts = text.split(text.normalize(VERY_LONG), LONGEST - 1, size)
     assert len(parts) > 6
-    whole, pieces = one(tiny, VERY_LONG, strategy=BEST_THREE), best_three(tiny, parts)
+    whole = one(tiny, VERY_LONG, strategy=BEST_THREE)
+    pieces = best_three(tiny, [part.strip() for part in parts])
     assert whole.text == text.rejoin(parts, [piece.text for piece in pieces])
     assert whole.tokens == sum((piece.tokens for piece in pieces), ())
     assert whole.log_probs == sum((piece.log_probs for piece in pieces), ())
@@ -132,14 +140,19 @@ def test_long_text_is_the_translations_of_its_parts_joined(tiny, tokenizers):
     )
 
 
+def breaks(line):
+    """What ends lines in it, in order."""
+    return [end for end in line if end.splitlines() == [""]]
+
+
 @property_test(max_examples=30)
 @given(st.lists(st.text(st.characters(exclude_categories=())), max_size=6))
-def test_any_unicode_gives_one_line_for_each_text(tiny, lines):
+def test_any_unicode_gives_one_text_of_as_many_lines_for_each(tiny, lines):
     found = best_three(tiny, lines)
     assert len(found) == len(lines)
     for line, translation in zip(lines, found, strict=True):
         for other in (translation, *translation.alternatives):
-            assert len(other.text.splitlines()) <= 1
+            assert breaks(other.text) == breaks(line)
             other.text.encode()
         assert bool(translation.tokens) == bool(text.normalize(line))
 
@@ -166,9 +179,9 @@ def test_each_token_has_its_log_prob_and_each_part_ends_with_eos(tiny):
 
 
 def test_a_beam_of_one_is_greedy(tiny):
-    narrow = tiny.translate(TEXTS, beam=1)
-    greedy = tiny.translate(TEXTS, strategy=Greedy())
-    assert [found.tokens for found in narrow] == [found.tokens for found in greedy]
+    ids = [ids for line in TEXTS for ids in tiny.parts(line)]
+    narrow, greedy = tiny.search(ids, beam=1), tiny.search(ids, strategy=Greedy())
+    assert [found.ids for (found,) in narrow] == [found.ids for (found,) in greedy]
 
 
 def test_what_is_drawn_depends_on_seed_and_number_of_the_line_alone(tiny):
@@ -193,9 +206,10 @@ def test_each_part_of_a_long_text_draws_for_itself(tiny):
     assert crowd[0] == found != crowd[2]
 
 
-def test_text_of_blanks_only_is_one_empty_translation_however_long(tiny):
+def test_text_of_blanks_only_stays_as_it_is_however_long(tiny):
     for blank in (" ", "\t\u3000", "\u2581 \x85"):
-        assert best_three(tiny, [blank * 200]) == [Translation("", 0.0, (), ())]
+        found = best_three(tiny, [blank * 200])
+        assert found == [Translation(blank * 200, 0.0, (), ())]
 
 
 def test_rooms_are_the_shapes_that_are_compiled_and_weights_are_none(
@@ -207,17 +221,19 @@ def test_rooms_are_the_shapes_that_are_compiled_and_weights_are_none(
     assert rooms == {16, 32}
     assert fresh.rooms(TEXTS) == {16}
     assert fresh.rooms(["", " "]) == set()
+    sources = [ids for line in lines for ids in fresh.parts(line)]
     with jax.log_compiles():
-        before = fresh.translate(lines, strategy=Greedy())
-        for program, lengths in (("encode", 1), ("_turn", 2)):
+        before = fresh.search(sources, strategy=Greedy())
+        for program, lengths in (("encode", 1), ("_begin", 2), ("_turn", 2)):
             start = f"Compiling jit({program})"
             compiled = [r for r in caplog.messages if r.startswith(start)]
             assert len(rooms) <= len(compiled) <= lengths * len(rooms)
         caplog.clear()
         other = fresh.with_params(weights(model, 1))
-        assert other.translate(lines, strategy=Greedy()) != before
-        assert fresh.translate(lines, strategy=Greedy()) == before
-        assert not [r for r in caplog.messages if r.startswith("Compiling")]
+        assert other.search(sources, strategy=Greedy()) != before
+        assert fresh.search(sources, strategy=Greedy()) == before
+        for program in ("encode", "_begin", "_turn"):
+            assert f"Compiling jit({program})" not in caplog.text
 
 
 def test_a_folder_that_is_none_is_named(tmp_path):

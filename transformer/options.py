@@ -3,9 +3,10 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
-from transformer import corpora, terms
+from transformer import corpora, phrases, terms
 from transformer.errors import InputError
 from transformer.rules import NoRepeat, Vocabulary
 from transformer.search import Rule
@@ -20,6 +21,7 @@ from transformer.strategies import (
     Strategy,
 )
 from transformer.terms import Glossary, Wish
+from transformer.text import normalize
 from transformer.tokenizer import Tokenizer
 from transformer.translator import Control
 
@@ -82,6 +84,11 @@ class Search:
 
     def _searched(self) -> Strategy:
         if self.alternatives is not None:
+            if self.n_best > 1:
+                raise InputError(
+                    "--alternatives says how many translations there are; leave out "
+                    "--n-best."
+                )
             return Alternatives(count=self.alternatives)
         sizes = {"width": self.beam, "best": self.n_best, "alpha": self.length_penalty}
         if self.diverse is not None:
@@ -118,9 +125,15 @@ class Demands:
             raise InputError(
                 f"--max-ratio {self.max_ratio} must be above 0 and at most {RATIO}."
             )
+        if self.min_length < 0:
+            raise InputError(f"--min-length {self.min_length} must be 0 or above.")
+        for flag, given in ("require", self.require), ("ban", self.ban):
+            if not all(map(normalize, given)):
+                raise InputError(f"--{flag} needs a phrase that is not empty.")
 
     def control(self, target: Tokenizer) -> Control:
-        """Raises `InputError` for a file that cannot be read, or is no glossary."""
+        """Raises `InputError` for a file that cannot be read or is no glossary, and
+        where a phrase that is banned stands in what is demanded."""
         rules: list[Rule] = []
         if self.no_repeat is not None:
             rules.append(NoRepeat(self.no_repeat))
@@ -140,16 +153,27 @@ class Demands:
         glossary = Glossary({})
         if self.terms is not None:
             glossary = terms.parse(corpora.lines(self.terms), str(self.terms))
+        of_terms = (wish.required for wish in glossary.wishes.values())
+        for demanded in (self.prefix, *self.require, *chain.from_iterable(of_terms)):
+            for phrase in self.ban:
+                if phrases.contains(demanded, phrase):
+                    raise InputError(
+                        f"{phrase!r} is banned, and {demanded!r} is demanded. Remove "
+                        "one of them."
+                    )
 
         def wish(part: str) -> Wish:
             required, banned = glossary.wish(part)
-            return Wish((*required, *self.require), (*banned, *self.ban))
+            both = (*required, *self.require), (*banned, *self.ban)
+            return Wish(*(tuple(dict.fromkeys(some)) for some in both))
 
         return wish
 
     def mark(self) -> str:
         """All of it, the contents of files included."""
         files = [path for path in (self.terms, self.vocabulary) if path is not None]
-        lines = (line for path in files for line in corpora.lines(path))
-        content = hashlib.sha256("\n".join(lines).encode())
-        return f"{self} {content.hexdigest()}"
+        contents = [
+            hashlib.sha256("\n".join(corpora.lines(path)).encode()).hexdigest()
+            for path in files
+        ]
+        return f"{self} {contents}"

@@ -1,6 +1,7 @@
 """Parts of texts, translated: searched for, checked, and searched for again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +11,10 @@ from transformer.axes import Params
 from transformer.engine import Engine
 from transformer.search import Hypotheses
 from transformer.seating import most
+from transformer.strategies import Strategy
 from transformer.symbols import EOS, PAD
-from transformer.tasks import Desk, Found, Task, repaired
+from transformer.tasks import Desk, Found, Task, broken, repaired
+from transformer.text import Layout
 from transformer.tokenizer import Tokenizers
 
 
@@ -28,46 +31,57 @@ class Office:
 
     def __init__(self, engine: Engine, tokenizers: Tokenizers) -> None:
         self._engine, self._tokenizers = engine, tokenizers
-        self.desk = Desk(tokenizers)
+        self._desk = Desk(tokenizers)
 
     def outcomes(
         self, params: Params, tasks: Sequence[Task], seed: int
     ) -> list[Outcome]:
         """Searches, and searches again what went wrong."""
-        found: dict[int, Outcome] = {}
+        found = {n: copied(task) for n, task in enumerate(tasks) if verbatim(task)}
+        left = {n: task for n, task in enumerate(tasks) if n not in found}
+        before: dict[int, list[Found]] = {}
         lost: dict[int, Task] = {}
-        left = dict(enumerate(tasks))
         while left:
-            numbers, again = list(left), {}
-            requests = [self.desk.request(task) for task in left.values()]
-            for place, hypotheses in self._engine.run(params, requests, seed):
-                number = numbers[place]
+            again = {}
+            for number, best in self._rounds(params, left, seed):
                 task = left[number]
-                best = self._best(task, hypotheses)
-                if other := self.desk.remedy(task, best[0]):
-                    again[number] = other
-                elif spans.missing(task.text, best[0].text):
-                    lost[number] = task
+                if not best[0].ids and number in before:  # what was wrong is better
+                    best = before[number]
+                elif other := self._desk.remedy(task, best):
+                    again[number], before[number] = other, best
+                    continue
+                if right := _right(task, best):
+                    found[number] = Outcome(right, self._warnings(task, right[0]))
                 else:
-                    found[number] = Outcome(best, self._warnings(task, best[0]))
+                    lost[number] = task
             left = again
-        for number, task in lost.items():
-            found[number] = self._piecewise(params, task, seed)
+        found.update(self._piecewise(params, lost, seed))
         return [found[number] for number in range(len(tasks))]
+
+    def _rounds(
+        self, params: Params, tasks: dict[int, Task], seed: int
+    ) -> Iterator[tuple[int, list[Found]]]:
+        """The number of each task and what one search finds for it, best first."""
+        numbers = list(tasks)
+        requests = [self._desk.request(task) for task in tasks.values()]
+        for place, hypotheses in self._engine.run(params, requests, seed):
+            number, strategy = numbers[place], requests[place].strategy
+            yield number, self._best(tasks[number], strategy, hypotheses)
 
     def searched(
         self, params: Params, tasks: Sequence[Task], seed: int
     ) -> list[list[Found]]:
         """What one search finds for each, best first."""
-        requests = [self.desk.request(task) for task in tasks]
-        found = dict(self._engine.run(params, requests, seed))
-        return [self._best(task, found[n]) for n, task in enumerate(tasks)]
+        found = dict(self._rounds(params, dict(enumerate(tasks)), seed))
+        return [found[number] for number in range(len(tasks))]
 
-    def _best(self, task: Task, hypotheses: Hypotheses) -> list[Found]:
+    def _best(
+        self, task: Task, strategy: Strategy, hypotheses: Hypotheses
+    ) -> list[Found]:
         """What was found for a part and is given, best first; one at least."""
         rows = [self._found(*row) for row in zip(*hypotheses, strict=True)]
         found = [repaired(task, row) for row in rows if row.ids] or rows[:1]
-        order = task.strategy.ranked([one.text for one in found])
+        order = strategy.ranked([one.text for one in found])
         return [found[rank] for rank in order]
 
     def _found(
@@ -80,7 +94,7 @@ class Office:
 
     def _warnings(self, task: Task, found: Found) -> tuple[str, ...]:
         limit = most(len(task.ids), task.ratio)
-        known = self.desk.known
+        known = self._desk.known
         named = {
             checks.TRUNCATED: checks.truncated(found.log_probs, limit),
             checks.IMPOSSIBLE: not found.ids,
@@ -88,20 +102,71 @@ class Office:
         }
         return *task.warnings, *(name for name, true in named.items() if true)
 
-    def _piecewise(self, params: Params, task: Task, seed: int) -> Outcome:
-        """The translation of what is between the spans, and the spans."""
-        layout = spans.pieces(task.text, spans.find(task.text))
-        encode = self._tokenizers.source.encode
+    def _piecewise(
+        self, params: Params, tasks: dict[int, Task], seed: int
+    ) -> Iterator[tuple[int, Outcome]]:
+        """Translations of what is between the spans, and the spans."""
+        layouts = [_between(task) for task in tasks.values()]
         pieces = [
-            task._replace(text=piece, ids=(*encode(piece), EOS), required=(), attempt=1)
-            for piece in layout.texts
+            piece
+            for task, layout in zip(tasks.values(), layouts, strict=True)
+            for piece in self._pieces(task, layout)
         ]
-        found = [outcome.best[0] for outcome in self.outcomes(params, pieces, seed)]
-        one = Found(
-            text=layout.filled([piece.text for piece in found]),
-            score=sum(piece.score for piece in found) / max(1, len(found)),
-            ids=sum((piece.ids for piece in found), ()),
-            log_probs=sum((piece.log_probs for piece in found), ()),
-            tokens=sum((piece.tokens for piece in found), ()),
-        )
-        return Outcome([one], (*task.warnings, checks.PLACEHOLDER))
+        outcomes = iter(self.outcomes(params, pieces, seed) if pieces else [])
+        for (number, task), layout in zip(tasks.items(), layouts, strict=True):
+            own = list(islice(outcomes, len(layout.texts)))
+            yield number, _joined(task, layout, own)
+
+    def _pieces(self, task: Task, layout: Layout) -> Iterator[Task]:
+        """The first has the prefix, and the longest the phrases that must occur."""
+        encode = self._tokenizers.source.encode
+        longest = max(map(len, layout.texts), default=0)
+        for number, piece in enumerate(layout.texts):
+            holds = len(piece) == longest and bool(longest)
+            if holds:
+                longest = 0
+            yield task._replace(
+                text=piece,
+                ids=(*encode(piece), EOS),
+                fewest=0,
+                prefix=() if number else task.prefix,
+                required=task.required if holds else (),
+                carried=(),
+                warnings=(),
+                attempt=1,
+            )
+
+
+def verbatim(task: Task) -> bool:
+    """Whether there is nothing to translate in a text, nor anything to add."""
+    asked = task.prefix or task.required or not task.text
+    return not asked and bool(spans.find(task.text)) and not _between(task).texts
+
+
+def copied(task: Task) -> Outcome:
+    """The text itself, in no tokens."""
+    return Outcome([Found(task.text, 0.0, (), (), ())], task.warnings)
+
+
+def _between(task: Task) -> Layout:
+    return spans.pieces(task.text, spans.find(task.text))
+
+
+def _right(task: Task, found: Sequence[Found]) -> list[Found]:
+    """Those with all spans of the text; without banned phrases, if there are some."""
+    whole = [one for one in found if not spans.missing(task.text, one.text)]
+    return [one for one in whole if not broken(task, [one])] or whole
+
+
+def _joined(task: Task, layout: Layout, outcomes: Sequence[Outcome]) -> Outcome:
+    """The translation of a text from those of what is between its spans."""
+    found = [outcome.best[0] for outcome in outcomes]
+    one = Found(
+        text=layout.filled([piece.text for piece in found]),
+        score=sum(piece.score for piece in found) / max(1, len(found)),
+        ids=tuple(chain.from_iterable(piece.ids for piece in found)),
+        log_probs=tuple(chain.from_iterable(piece.log_probs for piece in found)),
+        tokens=tuple(chain.from_iterable(piece.tokens for piece in found)),
+    )
+    new = [warning for outcome in outcomes for warning in outcome.warnings]
+    return Outcome([one], (*task.warnings, *new, checks.PLACEHOLDER))

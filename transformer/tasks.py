@@ -6,7 +6,7 @@ banned phrase in spite of all, without the tokens that wrote it.
 """
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -18,12 +18,19 @@ from transformer.rules import Banned, Fewest, NoRepeat, Prefix, Vocabulary
 from transformer.search import Rule
 from transformer.seating import RATIO, Request, most
 from transformer.selects import Branch
-from transformer.strategies import Alternatives, Beam, Strategy
+from transformer.strategies import Alternatives, Beam, MinimumRisk, Strategy
 from transformer.symbols import EOS
 from transformer.tokenizer import Tokenizers
 
 ATTEMPTS = 4
-"""Searches for one part at most."""
+"""Searches for one part at most, but for a last one without the tokens that could
+write a banned phrase."""
+
+MOST = 16
+"""Spans that a search is made to carry; it gets slow with more."""
+
+WIDTH = 8
+"""Hypotheses at least where phrases are required: some at every stage of them."""
 
 REPEATED = 3
 """Tokens in a row that do not occur twice where a translation looped."""
@@ -44,9 +51,13 @@ class Task(NamedTuple):
     prefix: tuple[int, ...] = ()
     """Tokens that the translation begins with."""
     required: tuple[str, ...] = ()
+    carried: tuple[str, ...] = ()
+    """Spans of the text that are required, too."""
     banned: tuple[str, ...] = ()
     avoided: tuple[tuple[int, ...], ...] = ()
     """Runs of tokens that do not occur."""
+    spared: tuple[str, ...] = ()
+    """Phrases without whose tokens it is written."""
     warnings: tuple[str, ...] = ()
     attempt: int = 1
 
@@ -68,17 +79,20 @@ class Desk:
 
     def __init__(self, tokenizers: Tokenizers) -> None:
         self._tokenizers = tokenizers
+        self.known = cache(self._known)
+        self._spare = cache(partial(phrases.spared, tokenizers.target))
 
     @cached_property
     def _begins(self) -> Bool[np.ndarray, " V"]:
         return phrases.begins(self._tokenizers.target)
 
-    def known(self, character: str) -> bool:
+    def _known(self, character: str) -> bool:
         """Whether the source has a piece for it, and need not write it as bytes."""
         source = self._tokenizers.source
         return not any(source.is_byte(id) for id in source.encode(character))
 
     def request(self, task: Task) -> Request:
+        """What to search for. Raises `InputError` if a phrase is empty."""
         rules, select, strategy = task.rules, None, task.strategy
         limit = most(len(task.ids), task.ratio)
         if task.fewest:
@@ -87,62 +101,87 @@ class Desk:
             rules += (Prefix.of(task.prefix),)
         if isinstance(strategy, Alternatives):
             select = Branch.of(len(task.prefix))
-        if task.required:
-            wanted = self._wanted(task.required)
+        if required := (*task.required, *task.carried):
+            wanted = self._wanted(required)
             rules += (Required.of(wanted, limit),)
             select, strategy = Banked(wanted), _widened(strategy)
-        if runs := (*task.avoided, *self._runs(task.banned)):
+        if runs := (*task.avoided, *map(self._tokens, task.banned)):
             rules += (Banned.of(runs),)
+        if task.spared:
+            allowed = np.logical_and.reduce([*map(self._spare, task.spared)])
+            rules += (Vocabulary(allowed),)
         return Request(task.ids, strategy, limit, task.place, rules, select)
 
     def _wanted(self, required: Sequence[str]) -> Phrases:
-        target = self._tokenizers.target
-        ids = [phrases.required(target, phrase) for phrase in required]
+        ids = [self._tokens(phrase) for phrase in required]
         whole = [phrases.whole(phrase) for phrase in required]
         return Phrases.of(ids, whole, self._begins)
 
-    def _runs(self, banned: Sequence[str]) -> list[tuple[int, ...]]:
-        """The tokens by which a banned phrase begins a word."""
-        target = self._tokenizers.target
-        return [tuple(phrases.required(target, phrase)) for phrase in banned]
+    def _tokens(self, phrase: str) -> tuple[int, ...]:
+        """Those by which it begins a word."""
+        return tuple(phrases.required(self._tokenizers.target, phrase))
 
-    def remedy(self, task: Task, found: Found) -> Task | None:
-        """What to ask for instead; None if nothing is wrong or nothing else helps."""
-        if task.attempt == ATTEMPTS:
-            return None
-        for cure in (self._unlooped, self._without, self._carried):
-            if other := cure(task, found):
-                return other._replace(attempt=task.attempt + 1)
-        return None
+    def remedy(self, task: Task, found: Sequence[Found]) -> Task | None:
+        """What to ask for instead; None if nothing is wrong or nothing else helps.
 
-    def _unlooped(self, task: Task, found: Found) -> Task | None:
+        Args:
+            found: translations of the part that would be given, best first.
+        """
+        cures = [self._spared]
+        if task.attempt < ATTEMPTS:
+            cures = [self._unlooped, self._avoided, self._carried]
+        others = filter(None, (cure(task, found) for cure in cures))
+        other = next(others, None)
+        return other and other._replace(attempt=task.attempt + 1)
+
+    def _unlooped(self, task: Task, found: Sequence[Found]) -> Task | None:
+        """Without repetitions, if the best one loops."""
         rule = NoRepeat(REPEATED)
-        if rule in task.rules or not self.loops(task, found):
+        if rule in task.rules or not self._loops(task, found[0]):
             return None
         warnings = (*task.warnings, checks.LOOP)
         return task._replace(rules=(*task.rules, rule), warnings=warnings)
 
-    def loops(self, task: Task, found: Found) -> bool:
+    def _loops(self, task: Task, found: Found) -> bool:
         source, target = self._tokenizers
         end = target.piece(EOS)
         written = [token for token in found.tokens if token != end]
         return checks.loop(written, [source.piece(id) for id in task.ids[:-1]])
 
-    def _without(self, task: Task, found: Found) -> Task | None:
+    def _avoided(self, task: Task, found: Sequence[Found]) -> Task | None:
+        """Without the tokens that wrote a banned phrase, in their order."""
         target = self._tokenizers.target
-        for phrase in task.banned:
-            runs = phrases.found(target, found.ids, phrase)
-            if runs and task.attempt + 1 < ATTEMPTS:
-                return task._replace(avoided=(*task.avoided, *runs))
-            if runs:
-                spared = Vocabulary(phrases.spared(target, phrase))
-                return task._replace(rules=(*task.rules, spared))
-        return None
+        runs = [
+            run
+            for phrase in broken(task, found)
+            for one in found
+            for run in phrases.found(target, one.ids, phrase)
+        ]
+        new = tuple(run for run in dict.fromkeys(runs) if run not in task.avoided)
+        if not new:
+            return self._spared(task, found)
+        return task._replace(avoided=(*task.avoided, *new))
 
-    def _carried(self, task: Task, found: Found) -> Task | None:
-        lost = spans.missing(task.text, found.text)
-        new = tuple(dict.fromkeys(span for span in lost if span not in task.required))
-        return task._replace(required=(*task.required, *new)) if new else None
+    def _spared(self, task: Task, found: Sequence[Found]) -> Task | None:
+        """Without the tokens that could write it, in any order."""
+        new = tuple(p for p in broken(task, found) if p not in task.spared)
+        return task._replace(spared=(*task.spared, *new)) if new else None
+
+    def _carried(self, task: Task, found: Sequence[Found]) -> Task | None:
+        """With the spans that were lost."""
+        lost = (span for one in found for span in spans.missing(task.text, one.text))
+        new = tuple(span for span in dict.fromkeys(lost) if span not in task.carried)
+        carried = (*task.carried, *new)
+        return task._replace(carried=carried) if new and len(carried) <= MOST else None
+
+
+def broken(task: Task, found: Sequence[Found]) -> list[str]:
+    """The banned phrases that stand in any of the translations."""
+    return [
+        phrase
+        for phrase in task.banned
+        if any(phrases.contains(one.text, phrase) for one in found)
+    ]
 
 
 def repaired(task: Task, found: Found) -> Found:
@@ -151,8 +190,11 @@ def repaired(task: Task, found: Found) -> Found:
 
 
 def _widened(strategy: Strategy) -> Strategy:
-    """A beam that has places for hypotheses at every stage of the phrases."""
-    best, alpha = 1, 0.6
-    if isinstance(strategy, Beam):
-        best, alpha = strategy.best, strategy.alpha
-    return Beam(width=max(strategy.width, 8), best=best, alpha=alpha)
+    """A beam with places for hypotheses at every stage of the phrases.
+
+    Whatever was to be drawn or chosen at random is searched for.
+    """
+    best = strategy.keep if isinstance(strategy, MinimumRisk) else strategy.best
+    alpha = strategy.alpha if isinstance(strategy, Beam) else Beam.alpha
+    width = strategy.width if isinstance(strategy, Beam) else best
+    return Beam(width=max(width, WIDTH), best=best, alpha=alpha)

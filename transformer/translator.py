@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import compress, islice
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,12 +21,11 @@ from transformer import (
     tokenizer,
     weights,
 )
-from transformer.alignments import Alignment
 from transformer.axes import Params
 from transformer.cleaning import Pair
 from transformer.engine import Engine
 from transformer.errors import InputError
-from transformer.lines import Line, Translation
+from transformer.lines import Line, Part, Translation
 from transformer.model import Transformer
 from transformer.parts import Office, Outcome
 from transformer.scoring import Score
@@ -125,12 +124,13 @@ class Translator:
             for task in self._tasks(number, line, strategy, control)
         ]
         outcomes = self._office.outcomes(self._joint, tasks, seed)
-        chosen = [align or line.tagged for line in parsed for _ in line.parts]
-        both = iter(zip(outcomes, self._linked(tasks, outcomes, chosen), strict=True))
+        wanted = [
+            None if line.tagged else int(align) for line in parsed for _ in line.parts
+        ]
+        parts = iter(self._linked(tasks, outcomes, wanted))
         found = []
         for line in parsed:
-            own = list(islice(both, len(line.parts)))
-            one = lines.translation(line, own)
+            one = lines.translation(line, list(islice(parts, len(line.parts))))
             found.append(one if align else one._replace(alignment=None))
         return found
 
@@ -196,19 +196,21 @@ class Translator:
             )
 
     def _linked(
-        self, tasks: list[Task], outcomes: list[Outcome], chosen: list[bool]
-    ) -> list[Alignment | None]:
-        """The alignment of each of the chosen parts."""
-        texts = ((t.text, o.best[0].text) for t, o in zip(tasks, outcomes, strict=True))
-        found = alignments.align(
-            self.model,
-            self.params,
-            self.tokenizers,
-            list(compress(texts, chosen)),
-            longest=most(self.longest),
+        self, tasks: list[Task], outcomes: list[Outcome], wanted: list[int | None]
+    ) -> Iterator[Part]:
+        """Aligns so many of the translations of each part, or all, for their tags."""
+        chosen = [o.best[:n] for o, n in zip(outcomes, wanted, strict=True)]
+        texts = [
+            (task.text, one.text)
+            for task, best in zip(tasks, chosen, strict=True)
+            for one in best
+        ]
+        longest = most(self.longest)
+        found = iter(
+            alignments.align(self.model, self.params, self.tokenizers, texts, longest)
         )
-        of_chosen = iter(found)
-        return [next(of_chosen) if one else None for one in chosen]
+        for outcome, best in zip(outcomes, chosen, strict=True):
+            yield Part(outcome, list(islice(found, len(best))))
 
 
 def load(
