@@ -1,0 +1,129 @@
+"""Protected spans: found, missed, put right, and surely kept by pieces."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from transformer import spans
+
+SPANS = {
+    "url": ["http://a.b/c?d=e%20f", "https://x.org/(y)", "www.a-b.de", "example.com"],
+    "email": ["bob.x+y@ex-a.co.uk", "mailto:a@b.de"],
+    "placeholder": [
+        "{name}", "{0}", "{}", "{{x}}", "{{ x }}", "${x}", "%{x}", "{a.b[0]!r:>9}",
+        "{% if x %}", "{{{x}}}",
+    ],
+    "printf": ["%s", "%d", "%1$s", "%(name)s", "%@", "%ld", "%-5.2f", "%%"],
+    "entity": ["&amp;", "&nbsp;", "&#39;", "&#x1F600;"],
+    "number": ["12 km", "3.5%", "1,000.50 €", "-3 °C", "12:30", "2024-01-05", "7"],
+}  # fmt: skip
+EACH = [(kind, text) for kind, texts in SPANS.items() for text in texts]
+ALL = [text for kind, texts in SPANS.items() if kind != "number" for text in texts]
+ODD = st.text() | st.text("ab1 {}%$&;@.:/\\#-()www")
+MIXED = st.lists(st.sampled_from(ALL) | ODD).map(" ".join)
+
+
+@pytest.mark.parametrize(("kind", "text"), EACH)
+def test_each_kind_is_found_whole_wherever_it_stands(kind, text):
+    for before, behind in (("", ""), ("Siehe ", "."), ("(", ")"), ("„", "“ da")):
+        whole = f"{before}{text}{behind}"
+        span = spans.Span(len(before), len(before) + len(text), text, kind)
+        assert spans.find(whole, (kind,)) == (span,)
+        assert [found[2:] for found in spans.find(whole, spans.WITH_NUMBERS)] == [
+            (text, kind)
+        ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "100% sure", "100%sure, 50 %sicher", "AT&T; R&D", "{two words}", "a@b", "x.y",
+        "5 < 6 {", "The end.Com", "$ 5", "&foo; &;", "://", "http://", "@name", "12",
+    ],
+)  # fmt: skip
+def test_plain_text_has_no_spans(text):
+    assert spans.find(text) == ()
+
+
+@given(MIXED)
+@settings(deadline=None)
+def test_spans_are_parts_of_the_text_from_left_to_right(text):
+    last = 0
+    for begin, end, part, _ in spans.find(text, spans.WITH_NUMBERS):
+        assert last <= begin < end
+        assert text[begin:end] == part
+        last = end
+
+
+@given(MIXED)
+@settings(deadline=None)
+def test_a_copy_lacks_nothing_and_an_empty_text_everything(text):
+    every = [span.text for span in spans.find(text)]
+    assert spans.missing(text, text) == spans.invented(text, text) == ()
+    assert sorted(spans.missing(text, "")) == sorted(spans.invented("", text))
+    assert sorted(spans.missing(text, "")) == sorted(every)
+
+
+def test_a_span_has_to_come_over_as_often_and_unchanged():
+    assert spans.missing("{a} {a} %s", "{a} {A}") == ("{a}", "%s")
+    assert spans.invented("{a} {a} %s", "{a} {A}") == ("{A}",)
+    assert spans.invented("see http://a.b", "siehe http://a.b/c") == ("http://a.b/c",)
+    assert spans.missing("12 km {a}", "13 km {a}") == ()
+    assert spans.missing("12 km", "13 km", spans.WITH_NUMBERS) == ("12 km",)
+
+
+@given(MIXED, MIXED)
+@settings(deadline=None)
+def test_a_repair_never_makes_it_worse(source, translation):
+    repaired = spans.repaired(source, translation)
+    faults = len(spans.missing(source, translation))
+    assert len(spans.missing(source, repaired)) <= faults
+    if not faults:
+        assert repaired == translation
+
+
+@pytest.mark.parametrize(
+    ("source", "translation", "repaired"),
+    [
+        ("Hi {name}!", "Hallo { Name }!", "Hallo {name}!"),
+        ("%d of %d", "% d von % d", "%d von %d"),
+        ("Tom &amp; Jo", "Tom & amp ; Jo", "Tom &amp; Jo"),
+        ("at http://a.b/c", "bei http: //a. b/C.", "bei http://a.b/c."),
+        ("a {name}", "ein {nom}", "ein {name}"),
+        ("%s and {x}", "{y} und %d", "{x} und %s"),
+        ("{a} {b}", "{c} {d}", "{c} {d}"),
+        ("{a} {a}", "{A}", "{A}"),
+        ("a %s", "100 % sicher", "100 % sicher"),
+        ("a {x}", "ein x", "ein x"),
+    ],
+)
+def test_only_what_is_clear_is_repaired(source, translation, repaired):
+    assert spans.repaired(source, translation) == repaired
+
+
+@given(MIXED)
+@settings(deadline=None)
+def test_pieces_filled_with_themselves_are_the_text(text):
+    pieces = spans.pieces(text, spans.find(text))
+    assert pieces.filled(pieces.texts) == text
+    assert all(any(map(str.isalpha, piece)) for piece in pieces.texts)
+
+
+@given(st.lists(st.sampled_from(ALL) | st.text("ab ,")).map(" ".join))
+@settings(deadline=None)
+def test_pieces_keep_every_span_whatever_their_translation(text):
+    found = spans.find(text)
+    pieces = spans.pieces(text, found)
+    filled = pieces.filled(["Wort"] * len(pieces.texts))
+    assert [span.text for span in spans.find(filled)] == [span.text for span in found]
+
+
+def test_blanks_and_punctuation_beside_a_span_stay_with_it():
+    text = "Click {x}, then: {y}. Is it (see http://a.b) so? {z} 12."
+    pieces = spans.pieces(text, spans.find(text))
+    assert pieces.texts == ("Click", "then", "Is it (see", "so?")
+    assert pieces.filled(["A", "B", "C", "D?"]) == (
+        "A {x}, B: {y}. C http://a.b) D? {z} 12."
+    )
+    assert spans.pieces("%s", spans.find("%s")) == (("%s",), ())
+    assert spans.pieces("हिन्दी {x}", spans.find("हिन्दी {x}")).texts == ("हिन्दी",)

@@ -1,0 +1,199 @@
+"""What translation must carry over unchanged: addresses, placeholders, entities.
+
+The kinds of spans are url, email, placeholder ({name}, {0}, {{ x }}, ${x}, %{x}),
+printf (%s, %1$d, %(name)s, %@), entity (&amp;) and, if asked for, number (12,5 km).
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from html.entities import html5
+from typing import NamedTuple
+
+from transformer.text import Layout
+
+Kinds = tuple[str, ...]
+
+KINDS: Kinds = ("url", "email", "placeholder", "printf", "entity")
+WITH_NUMBERS: Kinds = (*KINDS, "number")
+
+
+class Span(NamedTuple):
+    """A part of a text, from `begin` to before `end`."""
+
+    begin: int
+    end: int
+    text: str
+    kind: str
+
+
+_DOMAINS = "com|org|net|edu|gov|io|dev|app|info|eu|de|ch|fr|uk|nl|pl|ru|cn|jp|kr|br|au"
+
+_UNITS = (
+    r"[%‰€$£¥₹]|°[CFK]?|[kMGT]?i?(?:B|bit)|[kMGT]?(?:Hz|Wh?|VA?|eV|J)|[kcmµn]?m[²³23]?|"
+    r"[kmµ]?g|[cm]?[lL]|[mµn]?s|mA|A|h|min|km/h|m/s|mph|lb|oz|ft|in|px|pt|dpi|fps"
+)
+
+# No pattern looks at a character more often than a fixed number of times: repetitions
+# are possessive, and what may begin a match inside another is kept from doing so.
+_PATTERNS = {
+    "url": (
+        r"(?<![\w.])(?:[A-Za-z][A-Za-z0-9+.-]{1,20}+://(?=[\w\[])|www\.(?=\w))"
+        r"[^\s<>\"“”„«»{}|\\^`\u3000-\u303f\uff00-\uffef]++"
+        r"|(?<![\w.@/-])(?:[\w-]++\.(?=\w))++(?<=\.)"
+        rf"(?:{_DOMAINS})\b(?!@)(?:/[^\s<>\"“”„«»{{}}|\\^`\u3000-\u303f]*+)?+"
+    ),
+    "email": (
+        r"(?<![\w.+%-])(?:mailto:)?[\w+%-]++(?:\.[\w+%-]++)*+@[\w-]++(?:\.[\w-]++)++"
+    ),
+    "placeholder": (
+        r"\{\{\{[^{}]{1,200}+\}\}\}|\{\{[^{}]{1,200}+\}\}|\{%[^{}%]{1,200}+%\}"
+        r"|[$%#]?\{\s?[^\s{}]*+\s?\}"
+    ),
+    "printf": (
+        r"(?<![\d%])(?<!\d\s)%(?:(?:\d++\$|\(\w++\))?[-+#0]*+\d*+(?:\.\d++)?+"
+        r"(?:hh?|ll?|[Lqjzt])?+[diouxXeEfFgGaAcCsSpn@]|%)"
+    ),
+    "entity": r"&(?:#\d{1,7}+|#[xX][0-9A-Fa-f]{1,6}+|[A-Za-z][A-Za-z0-9]{1,31}+);",
+    "number": (
+        r"(?<![\w.,])[-+−]?\d++(?:[.,:/'’\u00a0\u202f-]\d++)*+"
+        rf"(?:\s?(?:{_UNITS})(?!\w))?+"
+    ),
+}
+
+_MOST = 10_000_000
+"""Spans times characters that a repair looks at; beyond, it leaves the text alone."""
+
+_LONGEST = 500
+"""Characters of a span that is looked for with other blanks and capitals."""
+
+
+@cache
+def _pattern(kinds: Kinds) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?P<{kind}>{_PATTERNS[kind]})" for kind in kinds))
+
+
+def find(text: str, kinds: Kinds = KINDS) -> tuple[Span, ...]:
+    """The spans of `text`, from left to right; they do not overlap."""
+    spans = []
+    for found in _pattern(kinds).finditer(text):
+        kind = found.lastgroup or ""
+        span = _trimmed(found[0]) if kind == "url" else found[0]
+        if kind != "entity" or span[1] == "#" or span[1:] in html5:
+            spans.append(Span(found.start(), found.start() + len(span), span, kind))
+    return tuple(spans)
+
+
+def _trimmed(url: str) -> str:
+    """Without the punctuation of the sentence around it."""
+    opened = Counter(url)
+    pairs = {")": "(", "]": "["}
+    end = len(url)
+    while end > 1:
+        last = url[end - 1]
+        if last in pairs and opened[last] <= opened[pairs[last]]:
+            break
+        if last not in ".,;:!?'’*…)]":
+            break
+        opened[last] -= 1
+        end -= 1
+    return url[:end]
+
+
+def missing(source: str, translation: str, kinds: Kinds = KINDS) -> tuple[str, ...]:
+    """Spans of the source that the translation has not, or not as often."""
+    return _surplus(find(source, kinds), find(translation, kinds))
+
+
+def invented(source: str, translation: str, kinds: Kinds = KINDS) -> tuple[str, ...]:
+    """Spans of the translation that the source has not, or not as often."""
+    return _surplus(find(translation, kinds), find(source, kinds))
+
+
+def _surplus(spans: Sequence[Span], others: Sequence[Span]) -> tuple[str, ...]:
+    counts = Counter(span.text for span in spans)
+    counts.subtract(span.text for span in others)
+    return tuple((+counts).elements())
+
+
+def repaired(source: str, translation: str, kinds: Kinds = KINDS) -> str:
+    """The translation with spans put right where there is no doubt.
+
+    A span that came over with other blanks or capitals becomes what it was, if there
+    are as many such places as it is missing. What is then the only missing one of its
+    kind takes the place of the only invented one.
+    """
+    lost = Counter(missing(source, translation, kinds))
+    if len(lost) * len(translation) > _MOST:
+        return translation
+    for span, count in lost.items():
+        places = _places(span, translation)
+        if len(places) == count:
+            translation = _replaced(translation, places, span)
+    return _exchanged(source, translation, kinds) if lost else translation
+
+
+def _exchanged(source: str, translation: str, kinds: Kinds) -> str:
+    """What is the only missing span of its kind instead of the only invented one."""
+    wanted, given = find(source, kinds), find(translation, kinds)
+    kind = {span.text: span.kind for span in (*wanted, *given)}
+    lost, extra = _surplus(wanted, given), _surplus(given, wanted)
+    for one in kinds:
+        lacking = [text for text in lost if kind[text] == one]
+        wrong = [text for text in extra if kind[text] == one]
+        if len(lacking) == len(wrong) == 1:
+            places = [s[:2] for s in find(translation, kinds) if s.text == wrong[0]]
+            translation = _replaced(translation, places[-1:], lacking[0])
+    return translation
+
+
+Place = tuple[int, int]
+
+
+def _places(span: str, text: str) -> list[Place]:
+    """Where `span` stands in a text in all but blanks and capitals."""
+    if len(span) > _LONGEST:
+        return []
+    begin = r"(?<!\w)" if span[0].isalnum() else ""
+    end = r"(?!\w)" if span[-1].isalnum() else ""
+    pattern = begin + " ?".join(map(re.escape, "".join(span.split()))) + end
+    found = re.finditer(pattern, text, re.IGNORECASE)
+    return [match.span() for match in found if match[0] != span]
+
+
+def _replaced(text: str, places: Sequence[Place], by: str) -> str:
+    ends = [0, *(end for _, end in places)]
+    begins = [*(begin for begin, _ in places), len(text)]
+    return by.join(text[end:begin] for end, begin in zip(ends, begins, strict=True))
+
+
+def pieces(text: str, spans: Sequence[Span]) -> Layout:
+    """Separates what is to be translated from `spans`, in order, and what is not.
+
+    With the spans stay the blanks and the punctuation around them, and text without
+    letters. So `pieces(…).filled(translations)` surely has every span.
+    """
+    gaps, texts, begin = [""], [], 0
+    for span in [*spans, Span(len(text), len(text), "", "")]:
+        first, last = _core(text[begin : span.begin])
+        if first < last:
+            gaps[-1] += text[begin : begin + first]
+            texts.append(text[begin + first : begin + last])
+            gaps.append("")
+            begin += last
+        gaps[-1] += text[begin : span.end]
+        begin = span.end
+    return Layout(tuple(gaps), tuple(texts))
+
+
+def _core(text: str) -> Place:
+    """From the first word to the last, and what ends the sentence behind it."""
+    if not any(map(str.isalpha, text)):
+        return 0, 0
+    words = [i for i, char in enumerate(text) if unicodedata.category(char)[0] in "LMN"]
+    end = words[-1] + 1
+    while end < len(text) and text[end] in ".!?…।॥。！？":
+        end += 1
+    return words[0], end
