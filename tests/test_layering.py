@@ -19,24 +19,30 @@ RUNGS: list[dict[str, str]] = [
     },
     {
         "attention": "positions products",
+        "checks": "",
         "cleaning": "",
         "dropout": "",
         "embeddings": "",
         "feed_forward": "products",
         "interrupts": "",
+        "links": "text",
         "losses": "symbols",
+        "markup": "links placing text",
         "masks": "symbols",
         "metrics": "",
         "optimizers": "axes config",
         "parallel": "axes config errors",
+        "placing": "links text",
         "positions": "",
         "processes": "errors",
         "products": "",
         "remat": "",
         "sampling": "search symbols",
         "search": "symbols",
+        "sentences": "",
+        "spans": "text",
         "strategies": "errors sampling search",
-        "text": "",
+        "text": "sentences",
         "tokenizer": "errors symbols text",
     },
     {
@@ -106,8 +112,9 @@ LEAVES = (
 )
 SEARCH = "search sampling strategies".split()
 DATA = (
-    "text tokenizer cleaning corpora store batches dataset phrasebook reports".split()
-)
+    "sentences text spans links placing markup checks tokenizer cleaning corpora store "
+    "batches dataset phrasebook reports"
+).split()
 IMPORTERS = {
     "orbax": {"checkpoints"},
     "tyro": {"train", "translate"},
