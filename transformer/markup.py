@@ -171,6 +171,8 @@ def restore(translation: str, marked: Marked, pairs: Sequence[Link]) -> str:
         pairs: which places of `marked.plain` and of the translation belong together;
             without any, tags are placed in proportion.
     """
+    if not marked.marks:
+        return translation
     words = links.atoms(translation)
     begins, ends = [*words.begins, len(translation)], [0, *words.ends]
     places = placing.place(marked.plain, translation, marked.marks, pairs)
