@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from transformer import alignments, checks, links, markup, spans, text
 from transformer.alignments import Alignment
-from transformer.markup import Marked
+from transformer.placing import Marked
 from transformer.parts import Outcome
 from transformer.spans import Span
 from transformer.tasks import Found
@@ -100,7 +100,7 @@ class Version(NamedTuple):
         if not self.segment.marked.marks:
             return self.plain
         places = links.by_words(self.segment.marked.plain, self.plain, self.pairs)
-        return markup.restore(self.plain, self.segment.marked, places)
+        return placing.restore(self.plain, self.segment.marked, places)
 
 
 def parse(raw: str, limit: int, size: Callable[[str], int]) -> Line:
