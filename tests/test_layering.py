@@ -29,7 +29,7 @@ RUNGS: list[dict[str, str]] = [
         "largest": "",
         "links": "text",
         "losses": "symbols",
-        "markup": "links placing text",
+        "markup": "placing text",
         "masks": "symbols",
         "mbr": "",
         "metrics": "",
@@ -47,7 +47,7 @@ RUNGS: list[dict[str, str]] = [
         "search": "largest symbols",
         "selects": "errors largest rules search symbols",
         "sentences": "",
-        "spans": "text",
+        "spans": "placing text",
         "strategies": "errors mbr sampling search selects",
         "terms": "errors phrases text",
         "text": "sentences",
@@ -76,12 +76,16 @@ RUNGS: list[dict[str, str]] = [
     {
         "alignments": "attention axes cleaning model scoring text tokenizer",
         "engine": "axes errors networks parallel search seating strategies",
-        "lines": "alignments checks links markup parts text",
+        "lines": "alignments checks links markup parts placing spans tasks text",
         "networks": "attention axes model search",
         "options": (
-            "corpora errors rules search seating strategies terms tokenizer translator"
+            "corpora errors phrases rules search seating strategies terms text "
+            "tokenizer translator"
         ),
-        "parts": "axes checks engine search seating spans symbols tasks tokenizer",
+        "parts": (
+            "axes checks engine search seating spans strategies symbols tasks text "
+            "tokenizer"
+        ),
         "scoring": "axes cleaning devices model seating symbols tokenizer",
         "shards": "errors",
         "streams": "alignments corpora errors lines shards",

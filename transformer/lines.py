@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, chain, islice
 from typing import NamedTuple
 
-from transformer import alignments, checks, links, markup, spans, text
+from transformer import alignments, checks, links, markup, placing, spans, text
 from transformer.alignments import Alignment
-from transformer.placing import Marked
 from transformer.parts import Outcome
+from transformer.placing import Marked
 from transformer.spans import Span
 from transformer.tasks import Found
 from transformer.text import Layout

@@ -1,7 +1,7 @@
 """What a user can ask of a translation, as the flags of translate.py say it."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -155,16 +155,17 @@ class Demands:
             glossary = terms.parse(corpora.lines(self.terms), str(self.terms))
         of_terms = (wish.required for wish in glossary.wishes.values())
         for demanded in (self.prefix, *self.require, *chain.from_iterable(of_terms)):
-            for phrase in self.ban:
-                if phrases.contains(demanded, phrase):
-                    raise InputError(
-                        f"{phrase!r} is banned, and {demanded!r} is demanded. Remove "
-                        "one of them."
-                    )
+            for phrase in _within(demanded, self.ban):
+                raise InputError(
+                    f"{phrase!r} is banned, and {demanded!r} is demanded. Remove one "
+                    "of them."
+                )
 
         def wish(part: str) -> Wish:
             required, banned = glossary.wish(part)
-            both = (*required, *self.require), (*banned, *self.ban)
+            needed = [p for one in self.require for p in _within(one, banned)]
+            allowed = (phrase for phrase in banned if phrase not in needed)
+            both = (*required, *self.require), (*allowed, *self.ban)
             return Wish(*(tuple(dict.fromkeys(some)) for some in both))
 
         return wish
@@ -177,3 +178,8 @@ class Demands:
             for path in files
         ]
         return f"{self} {contents}"
+
+
+def _within(demanded: str, banned: Iterable[str]) -> list[str]:
+    """The banned phrases that stand in what is demanded."""
+    return [phrase for phrase in banned if phrases.contains(demanded, phrase)]
