@@ -78,7 +78,20 @@ def check(command: Command) -> None:
         raise InputError("Give either texts or --input, not both.")
     if command.others and (command.score or command.verify):
         raise InputError("--score and --verify take one model, not --others.")
+    plain = Search(
+        beam=command.search.beam, length_penalty=command.search.length_penalty
+    )
+    if command.verify and (command.search, command.demands) != (plain, Demands()):
+        raise InputError(
+            "--verify is for plain beam search. Of the flags for search and demands "
+            "give --beam and --length-penalty only."
+        )
     command.search.strategy()
+    several = command.search.n_best > 1 or command.search.alternatives is not None
+    if several and command.alignments and not command.json:
+        raise InputError(
+            "--alignments shows one translation of each line. Add --json to see all."
+        )
 
 
 def settings(command: Command) -> str:

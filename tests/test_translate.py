@@ -1,16 +1,22 @@
-"""The script's own part: what a half-done file belongs to."""
+"""The script's own part: flags, what a half-done file belongs to, what is printed."""
 
+import json
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
+from rich.console import Console
 
+import transformer
 import translate
-from transformer import folder, streams, tokenizer, weights
+from transformer import folder, phrases, streams, tokenizer, weights
 from transformer.config import (
     Config,
     DataConfig,
@@ -22,7 +28,9 @@ from transformer.errors import InputError
 from transformer.folder import Description
 from transformer.model import Transformer
 from transformer.options import Demands, Search
+from transformer.search import IMPOSSIBLE
 from transformer.tokenizer import Tokenizers
+from transformer.translator import Translation
 
 ROOT = Path(__file__).parents[1]
 
@@ -86,6 +94,24 @@ def test_what_changes_the_translation_changes_the_mark(model, change):
     assert translate.settings(one) != translate.settings(other)
 
 
+@pytest.mark.parametrize("flag", ["terms", "vocabulary"])
+def test_other_contents_of_a_file_change_the_mark(model, flag):
+    path = model / "file"
+
+    def marked(content):
+        path.write_text(content)
+        demands = Demands(**{flag: path})
+        return translate.settings(translate.Command(model=model, demands=demands))
+
+    assert marked("dog\tHund") == marked("dog\tHund")
+    assert marked("dog\tHund") != marked("dog\tKatze")
+
+
+def test_more_models_change_the_mark(model):
+    one = translate.Command(model=model)
+    assert translate.settings(one) != translate.settings(replace(one, others=(model,)))
+
+
 def test_other_weights_change_the_mark(model):
     command = translate.Command(model=model)
     before = translate.settings(command)
@@ -109,6 +135,37 @@ def test_a_share_needs_a_file():
     with pytest.raises(InputError, match="--shard needs --input and --output"):
         translate.check(translate.Command(model=ROOT, shard="1/2", texts=("a",)))
     translate.check(share("1/2"))
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        ({"input": ROOT}, "--input and --output go together"),
+        ({"output": ROOT}, "--input and --output go together"),
+        ({"input": ROOT, "output": ROOT, "texts": ("a",)}, "not both"),
+        ({"others": (ROOT,), "score": ROOT}, "take one model"),
+        ({"others": (ROOT,), "verify": ROOT}, "take one model"),
+        ({"verify": ROOT, "search": Search(sample=True)}, "plain beam search"),
+        ({"verify": ROOT, "search": Search(n_best=2)}, "plain beam search"),
+        ({"verify": ROOT, "demands": Demands(ban=("a",))}, "plain beam search"),
+        ({"alignments": True, "search": Search(n_best=2)}, "Add --json"),
+        ({"search": Search(diverse=0.5, sample=True)}, "Choose one"),
+    ],
+    ids=str,
+)
+def test_flags_that_contradict_each_other_are_refused(flags, message):
+    with pytest.raises(InputError, match=message):
+        translate.check(translate.Command(model=ROOT, **flags))
+
+
+def test_flags_that_agree_are_not_refused():
+    for flags in (
+        {"verify": ROOT, "search": Search(beam=2, length_penalty=1.0)},
+        {"alignments": True, "search": Search(mbr=8)},
+        {"alignments": True, "json": True, "search": Search(n_best=2)},
+        {"others": (ROOT,)},
+    ):
+        translate.check(translate.Command(model=ROOT, **flags))
 
 
 @pytest.fixture(scope="module")
@@ -165,3 +222,113 @@ def test_two_processes_at_once_make_the_file_that_one_makes(untrained, tmp_path)
     assert len(drawn) == 2 * streams.PART + 2
     assert len({drawn[line] for line in (0, streams.PART, streams.PART + 1, -2)}) == 4
     assert {path.name for path in tmp_path.iterdir()} == {"source", "alone", "shared"}
+
+
+@pytest.fixture(scope="module")
+def translator(untrained):
+    return transformer.load(untrained)
+
+
+@pytest.fixture
+def call(untrained, monkeypatch, capsys):
+    """What the script prints for its arguments."""
+
+    def called(*words):
+        arguments = ["translate.py", untrained, *words]
+        monkeypatch.setattr(sys, "argv", [str(word) for word in arguments])
+        translate.main(Console(quiet=True))
+        return capsys.readouterr().out.splitlines()
+
+    return called
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--max-ratio", "3"], "--max-ratio 3.0"),
+        (["--diverse", "0.5", "--sample"], "Choose one"),
+        (["--terms", "absent.tsv"], "absent.tsv"),
+        (["--require", ""], "--require"),
+        (["--no-repeat", "0"], "Repeats of 0"),
+    ],
+    ids=str,
+)
+def test_the_script_refuses_what_cannot_be(call, flags, message):
+    with pytest.raises(InputError, match=message):
+        call("a dog", *flags)
+
+
+def strictly(line):
+    """JSON without what is none: NaN and Infinity."""
+
+    def refuse(constant):
+        raise ValueError(constant)
+
+    return json.loads(line, parse_constant=refuse)
+
+
+def test_json_has_all_of_each_translation(call, tmp_path):
+    (tmp_path / "terms").write_text("dog\tcat\nbird\tcat\n")
+    demands = ["--terms", tmp_path / "terms", "--min-length", 3]
+    texts = ["a dog {0}", "www.a.org", ""]
+    found = [strictly(line) for line in call(*texts, "--json", "--n-best=2", *demands)]
+    assert [set(one) for one in found] == [FIELDS] * 3
+    assert phrases.contains(found[0]["text"], "cat")
+    assert "{0}" in found[0]["text"]
+    assert [one["text"] for one in found[1:]] == ["www.a.org", ""]
+    assert [len(one["alternatives"]) for one in found] == [1, 0, 0]
+    assert [set(one) for one in found[0]["alternatives"]] == [FIELDS]
+    assert all(len(link) == 2 for link in found[0]["alignment"])
+
+
+FIELDS = set(Translation._fields) | {"confidence"}
+
+
+def test_an_impossible_score_is_valid_json():
+    one = Translation("", float(IMPOSSIBLE), (), (), warnings=("impossible",))
+    assert strictly(streams.as_json(one))["score"] < -1e38
+
+
+def test_alignments_follow_the_text(call):
+    (line,) = call("a dog", "--alignments", "--beam=1")
+    _, links = line.split(" ||| ")
+    assert all(re.fullmatch("[01]-[0-9]+", link) for link in links.split())
+
+
+def test_more_models_translate_together(call, untrained):
+    both = call("a dog", "--others", untrained, "--beam=1", "--json")
+    alone = call("a dog", "--beam=1", "--json")
+    assert strictly(both[0])["text"] == strictly(alone[0])["text"]
+
+
+def scored(translator, path, capsys, **flags):
+    command = translate.Command(model=ROOT, score=path, **flags)
+    translate.show_scores(translator, command, path)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_each_pair_has_a_line_with_its_score(translator, tmp_path, capsys):
+    path = tmp_path / "pairs"
+    path.write_text("a dog\tthe cat\n\t\na\t" + "dog " * 999 + "\n")
+    totals = [float(line) for line in scored(translator, path, capsys)]
+    assert [total < 0 for total in totals] == [True, True, False]
+    assert np.isnan(totals[2])
+    one, empty, none = map(strictly, scored(translator, path, capsys, json=True))
+    assert one["score"] == pytest.approx(totals[0], abs=1e-5)
+    assert one["score"] == pytest.approx(sum(one["log_probs"]))
+    assert len(empty["log_probs"]) == 1
+    assert none is None
+
+
+@pytest.mark.parametrize("line", ["a dog", "", "a\tb\tc"])
+def test_a_line_that_is_no_pair_is_named(tmp_path, line):
+    (tmp_path / "pairs").write_text(f"a\tb\n{line}\nc\td\n")
+    with pytest.raises(InputError, match="pairs:2 is not a source, a tab and a target"):
+        list(translate.pairs(tmp_path / "pairs"))
+
+
+def test_verification_says_whether_all_agree(translator, tmp_path, capsys):
+    (tmp_path / "lines").write_text("a dog\n\nthe cat\n")
+    search = Search(beam=2)
+    assert translate.verified(translator, search, tmp_path / "lines")
+    assert "2" in capsys.readouterr().out

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transformer import folder, text, tokenizer
+from transformer import folder, markup, phrases, spans, terms, text, tokenizer
+from transformer import weights as stored
 from transformer.config import (
     Config,
     DataConfig,
@@ -19,9 +20,17 @@ from transformer.config import (
 from transformer.errors import InputError
 from transformer.folder import Description
 from transformer.model import Transformer
-from transformer.strategies import Beam, Greedy, Sample
+from transformer.seating import EXTRA
+from transformer.strategies import (
+    Alternatives,
+    Beam,
+    DiverseBeam,
+    Greedy,
+    MinimumRisk,
+    Sample,
+)
 from transformer.tokenizer import Tokenizers
-from transformer.translator import Translation, Translator, load
+from transformer.translator import Control, Translation, Translator, load
 
 LONGEST = 24
 """So that there are two source shapes: of 16 and of 32 positions."""
@@ -243,14 +252,134 @@ def test_a_folder_that_is_none_is_named(tmp_path):
         load(tmp_path)
 
 
-def test_a_folder_without_weights_says_how_to_train_it(tmp_path, tokenizers):
+def folder_of(path, tokenizers):
+    """A whole model folder but for its weights."""
+    path.mkdir(exist_ok=True)
+    size = tokenizers.target.size
     cfg = Config(
-        model=sizes(tokenizers.target.size),
+        model=sizes(size),
         data=DataConfig(),
         optimizer=OptimizerConfig(peak=1e-3, warmup=1),
         training=TrainingConfig(steps=1),
     )
-    size = tokenizers.target.size
-    folder.create(tmp_path, Description(cfg, (size, size), {}), tokenizers)
+    folder.create(path, Description(cfg, (size, size), {}), tokenizers)
+    return Transformer(cfg.model)
+
+
+def test_a_folder_without_weights_says_how_to_train_it(tmp_path, tokenizers):
+    folder_of(tmp_path, tokenizers)
     with pytest.raises(InputError, match="no intact weights.*train.py"):
         load(tmp_path)
+
+
+def test_models_of_other_tokenizers_cannot_translate_together(tmp_path):
+    for name, words in (("one", "a dog runs"), ("other", "the cat")):
+        joint = tokenizer.train([words] * 5, vocab_size=290, kind="bpe")
+        model = folder_of(tmp_path / name, Tokenizers(joint, joint))
+        checkpoints = stored.of(tmp_path / name)
+        checkpoints.save(1, {stored.NAME: weights(model, 0)}, {})
+        checkpoints.wait()
+    with pytest.raises(InputError, match="different tokenizers"):
+        load(tmp_path / "one", tmp_path / "other")
+
+
+CONTROL = Control(prefix="the bird", fewest=10, ratio=1.0)
+
+
+def test_a_prefix_and_lengths_are_kept_to(tiny, tokenizers):
+    for line, found in zip(
+        TEXTS, best_three(tiny, TEXTS, control=CONTROL), strict=True
+    ):
+        (ids,) = tiny.parts(line)
+        for any_one in (found, *found.alternatives):
+            assert any_one.text.startswith("the bird")
+            assert 10 <= len(any_one.tokens) <= len(ids) + EXTRA
+
+
+def test_only_the_first_part_of_a_text_has_the_prefix(tiny):
+    found = one(tiny, "bird!\na cat", strategy=BEST_THREE, control=CONTROL)
+    first, second = found.text.split("\n")
+    assert first.startswith("the bird")
+    assert not second.startswith("the bird")
+
+
+def test_terms_are_required_and_banned_where_their_source_stands(tiny):
+    wish = terms.parse(["dog\tzebra", "cat\td\tno", "cat\tbird"], "glossary").wish
+    lines = ["a dog", "the cat", "bird!", "a dog and a cat"]
+    found = tiny.translate(lines, strategy=BEST_THREE, control=Control(wish=wish))
+    for line, translation in zip(lines, found, strict=True):
+        for any_one in (translation, *translation.alternatives):
+            assert "dog" not in line or phrases.contains(any_one.text, "zebra")
+            assert "cat" not in line or phrases.contains(any_one.text, "bird")
+            assert "cat" not in line or not phrases.contains(any_one.text, "d")
+    assert found[0] == one(
+        tiny, lines[0], strategy=BEST_THREE, control=Control(wish=wish)
+    )
+
+
+SPECIAL = [
+    "the dog {0}",
+    "www.a.org",
+    "<b>a dog</b> runs",
+    "%s bird!",
+    "<br>",
+    "a\n{x}",
+]
+
+
+def test_spans_and_tags_come_over_from_a_model_that_writes_nonsense(tiny):
+    for line, found in zip(SPECIAL, best_three(tiny, SPECIAL), strict=True):
+        for any_one in (found, *found.alternatives):
+            assert not spans.missing(line, any_one.text)
+            assert markup.kept(line, any_one.text)
+        assert "placeholder" not in found.warnings  # as required, they are found
+
+
+def test_remedies_do_not_depend_on_company_either(tiny):
+    together = best_three(tiny, [*TEXTS, *SPECIAL, LONGER])
+    assert best_three(tiny, SPECIAL[::-1])[::-1] == together[len(TEXTS) : -1]
+    assert one(tiny, SPECIAL[0], strategy=BEST_THREE) == together[len(TEXTS)]
+
+
+def test_words_are_aligned_if_asked(tiny):
+    lines = ["bird!", "a dog runs\n\n <b>the</b> cat {0}", VERY_LONG, "", "www.a.org"]
+    for line, found in zip(lines, best_three(tiny, lines, align=True), strict=True):
+        source, target = (len(plain(side).split()) for side in (line, found.text))
+        assert found.alignment is not None
+        assert found.alignment == sorted(set(found.alignment))
+        assert all(0 <= i < source and 0 <= j < target for i, j in found.alignment)
+        assert bool(found.alignment) == bool(line)
+    assert best_three(tiny, ["a <b>dog</b>"])[0].alignment is None
+
+
+def plain(line):
+    return markup.strip(line).plain
+
+
+@pytest.mark.parametrize(
+    "strategy, count",
+    [
+        (DiverseBeam(width=2, groups=2, best=2, strength=1.0), 2),
+        (MinimumRisk(count=6, keep=2), 2),
+        (Alternatives(count=2), 2),
+    ],
+    ids=str,
+)
+def test_other_strategies_find_as_many_as_asked(tiny, strategy, count):
+    found = tiny.translate(TEXTS[3:], strategy=strategy)
+    for translation in found:
+        assert len(translation.alternatives) == count - 1
+    assert tiny.translate(TEXTS[3:], strategy=strategy) == found
+
+
+def test_alternatives_differ_in_the_first_token(tiny):
+    for found in tiny.translate(TEXTS[3:], strategy=Alternatives(count=2)):
+        assert found.tokens[0] != found.alternatives[0].tokens[0]
+
+
+def test_an_impossible_wish_gives_no_text_and_says_so(tiny):
+    control = Control(prefix="a bird runs. " * 4, fewest=10, ratio=0.01)
+    found = one(tiny, "a dog", strategy=BEST_THREE, control=control)
+    assert found.text == ""
+    assert found.warnings == ("impossible",)
+    assert found.confidence == 0
