@@ -1,6 +1,7 @@
 """Whatever a model writes, a part of a text comes out with all that must be in it."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ class Scripted(Engine):
         self.tokenizers, self.write = tokenizers, write
         self.asked = []
 
-    def run(self, params, requests, seed):
+    def run(self, params, requests, seed=0):
         del params, seed
         self.asked += requests
         for number in reversed(range(len(requests))):  # in no special order
@@ -70,7 +71,8 @@ def has(request, rule):
 def task(tokenizers):
     def made(text, **asked):
         ids = (*tokenizers.source.encode(text), EOS)
-        return Task(**{"text": text, "ids": ids, "place": (0, 0)} | STRATEGY | asked)
+        own: Any = {"text": text, "ids": ids, "place": (0, 0)}
+        return Task(**own | STRATEGY | asked)
 
     return made
 
