@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -159,12 +160,13 @@ def test_flags_that_contradict_each_other_are_refused(flags, message):
 
 
 def test_flags_that_agree_are_not_refused():
-    for flags in (
+    kinds: Any = (
         {"verify": ROOT, "search": Search(beam=2, length_penalty=1.0)},
         {"alignments": True, "search": Search(mbr=8)},
         {"alignments": True, "json": True, "search": Search(n_best=2)},
         {"others": (ROOT,)},
-    ):
+    )
+    for flags in kinds:
         translate.check(translate.Command(model=ROOT, **flags))
 
 
