@@ -162,7 +162,7 @@ def main(console: Console) -> None:
     translator = transformer.load(
         command.model,
         *command.others,
-        precision=command.precision,
+        precision="float32" if command.verify else command.precision,
         fast=command.fast,
     )
     if command.tokens:

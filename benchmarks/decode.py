@@ -13,7 +13,8 @@ a model folder given as --model: the captions of Multi30k test2016, and the time
 first translation, from the start of a process to its end. Searches have a length
 penalty of 0.6 by each toolkit's own formula, and end when as many hypotheses have
 ended as the beam is wide; batches of 1 and 32 come as the file has them, and a whole
-file may be sorted.
+file may be sorted. The longest sentence of a batch limits all translations of a rival,
+so that one which loops goes on for longer than ours.
 """
 
 import json

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import jax
+import jax.numpy as jnp
 import tyro
 
 from benchmarks import exchange
@@ -77,7 +78,7 @@ def main(command: Command) -> None:
     decoder = Decoder(Network(model, params), exact=command.exact)
     kind = "each alone" if command.exact else "as they come"
     decoding.serve(
-        f"ours, JAX {jax.__version__} {model.dtype.__name__}, {kind}", decoder
+        f"ours, JAX {jax.__version__} {jnp.dtype(model.dtype).name}, {kind}", decoder
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 # Programs of tests take longer to compile than to run. To be said before JAX begins.
 os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
 
+import hypothesis  # noqa: E402
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
@@ -14,6 +15,8 @@ from transformer import devices  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_num_cpu_devices", 8)
 

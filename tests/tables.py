@@ -1,16 +1,17 @@
-"""Random scores after every prefix, and a plain beam over them, to try selects with."""
+"""Random scores that depend on all tokens before, and a search over them."""
 
-from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from transformer.search import IMPOSSIBLE
-from transformer.symbols import BOS, EOS, PAD, UNK
+from transformer import search
+from transformer.search import IMPOSSIBLE, Ask
+from transformer.symbols import BOS, PAD
 
-KEY = jax.random.key(0)
+STATES = 97
 
 
 class Found(NamedTuple):
@@ -19,55 +20,57 @@ class Found(NamedTuple):
     score: float
 
 
-def table(seed: int, size: int, scale: float = 2.0) -> Callable[..., np.ndarray]:
-    """Log-probabilities of `size` tokens that depend on all tokens before."""
-    seen = {}
-
-    def after(tokens):
-        tokens = tuple(map(int, tokens))
-        if tokens not in seen:
-            logits = np.random.default_rng([seed, *tokens]).normal(0, scale, size)
-            seen[tokens] = logits - np.log(np.exp(logits).sum())
-        return seen[tokens].astype(np.float32)
-
-    return after
+def random(seed, size):
+    """Log-probabilities of `size` tokens in each state."""
+    logits = np.random.default_rng(seed).normal(0, 2, (STATES, size))
+    logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    return logits.astype(np.float32)
 
 
-def score(model, tokens):
-    return sum(float(model(tokens[:i])[token]) for i, token in enumerate(tokens))
+def after(state, token, position):
+    """The state of a whole prefix: order, tokens and positions matter."""
+    return (state * 7 + token + 31 * position) % STATES
 
 
-@jax.jit
-def step(select, rules, alive, log_probs, tokens, position):
-    """What the search does with log-probabilities: rules, sums, a select."""
-    for rule in rules:
-        each = jax.vmap(rule, in_axes=(0, 0, None))
-        log_probs = each(log_probs, tokens, position)
-    sums = jnp.maximum(alive[:, None] + log_probs, IMPOSSIBLE)
-    key = jax.random.fold_in(KEY, position)
-    return select(sums, log_probs, tokens, position, key)
+def following(table, tokens):
+    """Log-probabilities of what follows `tokens`."""
+    state = 0
+    for position, token in enumerate((BOS, *tokens)):
+        state = after(state, token, position)
+    return table[state]
 
 
-def beam(select, model, *, width, limit, rules=()):
-    """All translations that a beam finishes, and its places after every step."""
-    tokens = np.full((width, limit), PAD, np.int32)
-    alive = np.full(width, IMPOSSIBLE, np.float32)
-    alive[0] = 0
-    found, places = [], []
-    for position in range(limit):
-        log_probs = np.stack([model(row[:position]) for row in tokens])
-        log_probs[:, [PAD, BOS, UNK]] = IMPOSSIBLE
-        if position + 1 == limit:
-            log_probs[:, np.arange(log_probs.shape[1]) != EOS] = IMPOSSIBLE
-        chosen = step(select, rules, alive, log_probs, tokens, jnp.int32(position))
-        alive, parents, new = map(np.array, chosen)
-        tokens = tokens[parents]
-        tokens[:, position] = new
-        ended = (new == EOS) & (alive > IMPOSSIBLE)
-        found += [
-            Found(tuple(row[: position + 1].tolist()), float(total))
-            for row, total in zip(tokens[ended], alive[ended], strict=True)
-        ]
-        places.append((tokens[:, : position + 1], alive))
-        alive = np.where(new == EOS, IMPOSSIBLE, alive).astype(np.float32)
-    return found, places
+def score(table, tokens):
+    return sum(following(table, tokens[:i])[token] for i, token in enumerate(tokens))
+
+
+@partial(jax.jit, static_argnames=("width", "length"))
+def _search(table, limit, rules, select, *, width, length):
+    def step(tokens, position, state):
+        state = after(state, tokens, position[:, None])
+        return table[state], state
+
+    alone = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], (limit, rules, select))
+    limits, rules, select = alone
+    return search.beam(
+        step,
+        jnp.zeros((1, width), jnp.int32),
+        Ask(limits, rules=rules, select=select),
+        length=length,
+        width=width,
+        best=width,
+        penalty=search.gnmt(0.0),
+    )
+
+
+def beam(select, table, *, width, limit, rules=()):
+    """All that a search finds with nothing to make it stop early, best first."""
+    sizes = {"width": width, "length": limit}
+    found = jax.device_get(
+        _search(jnp.array(table), jnp.int32(limit), rules, select, **sizes)
+    )
+    return [
+        Found(tuple(tokens[tokens != PAD].tolist()), float(score))
+        for tokens, score in zip(found.tokens[0], found.scores[0], strict=True)
+        if score > IMPOSSIBLE
+    ]

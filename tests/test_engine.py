@@ -150,5 +150,16 @@ def test_fitting_rows_find_the_same_up_to_rounding(network, small, params):
             np.testing.assert_allclose(one.scores, other.scores, rtol=1e-4)
 
 
+def test_a_coverage_penalty_lowers_scores_and_never_raises_them(small, params):
+    plain = Beam(width=3, best=3, alpha=0.0)
+    watched = Beam(width=3, best=3, alpha=0.0, coverage=0.5)
+    before = answers(small, params, requests(ROWS, strategy=plain))
+    after = answers(small, params, requests(ROWS, strategy=watched))
+    for one, other in zip(before, after, strict=True):
+        sums = np.sum(other.log_probs, axis=-1)
+        assert (np.array(other.scores) < sums).all()
+        assert max(other.scores) <= max(one.scores)
+
+
 def test_nothing_asked_nothing_found(small, params):
     assert answers(small, params, []) == []

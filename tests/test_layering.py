@@ -23,13 +23,13 @@ RUNGS: list[dict[str, str]] = [
         "cleaning": "",
         "constraints": "largest rules search selects symbols",
         "dropout": "",
-        "embeddings": "",
+        "embeddings": "products",
         "feed_forward": "products",
         "interrupts": "",
         "largest": "",
         "links": "text",
         "losses": "symbols",
-        "markup": "links placing text",
+        "markup": "placing text",
         "masks": "symbols",
         "mbr": "",
         "metrics": "",
@@ -47,7 +47,7 @@ RUNGS: list[dict[str, str]] = [
         "search": "largest symbols",
         "selects": "errors largest rules search symbols",
         "sentences": "",
-        "spans": "text",
+        "spans": "placing text",
         "strategies": "errors mbr sampling search selects",
         "terms": "errors phrases text",
         "text": "sentences",
@@ -75,9 +75,9 @@ RUNGS: list[dict[str, str]] = [
     },
     {
         "alignments": "attention axes cleaning model scoring text tokenizer",
-        "engine": "axes networks parallel search seating strategies",
-        "lines": "alignments checks links markup parts spans tasks text",
-        "networks": "axes model search",
+        "engine": "axes errors networks parallel search seating strategies",
+        "lines": "alignments checks links markup parts placing spans tasks text",
+        "networks": "attention axes model search",
         "options": (
             "corpora errors phrases rules search seating strategies terms text "
             "tokenizer translator"
@@ -86,7 +86,7 @@ RUNGS: list[dict[str, str]] = [
             "axes checks engine search seating spans strategies symbols tasks text "
             "tokenizer"
         ),
-        "scoring": "axes cleaning devices model symbols tokenizer",
+        "scoring": "axes cleaning devices model seating symbols tokenizer",
         "shards": "errors",
         "streams": "alignments corpora errors lines shards",
         "tasks": (

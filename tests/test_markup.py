@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transformer import markup
+from transformer import markup, placing
 from transformer.links import Link, atoms, by_words
 from transformer.text import normalize
 
@@ -97,7 +97,7 @@ def test_the_words_stay_when_tags_go(text):
 @settings(deadline=None)
 def test_a_restored_text_has_every_tag_and_every_word_once(source, translation, links):
     marked = markup.strip(source)
-    restored = markup.restore(translation, marked, links)
+    restored = placing.restore(translation, marked, links)
     tags = "".join(mark.text for mark in marked.marks)
     assert Counter(solid(restored)) == Counter(solid(translation + tags))
     if not texts(translation) and "<" not in translation:
@@ -107,7 +107,7 @@ def test_a_restored_text_has_every_tag_and_every_word_once(source, translation, 
 @given(WELL_FORMED, WORDS, LINKS)
 @settings(deadline=None, max_examples=300)
 def test_what_was_well_formed_stays_so_whatever_the_links(source, translation, links):
-    restored = markup.restore(translation, markup.strip(source), links)
+    restored = placing.restore(translation, markup.strip(source), links)
     assert markup.kept(source, restored)
 
 
@@ -117,13 +117,13 @@ def test_a_text_linked_to_itself_gets_its_tags_back_in_order(source):
     marked = markup.strip(source)
     links = [Link(place, place) for place in zip(*atoms(marked.plain), strict=True)]
     for every in links, []:
-        restored = markup.restore(marked.plain, marked, every)
+        restored = placing.restore(marked.plain, marked, every)
         assert texts(restored) == texts(source)
 
 
 def restored(source, translation, pairs):
     marked = markup.strip(source)
-    return markup.restore(
+    return placing.restore(
         translation, marked, by_words(marked.plain, translation, pairs)
     )
 

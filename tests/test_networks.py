@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from transformer import ModelConfig, Transformer, networks
-from transformer.networks import Alike, Alone, Mixed
+from transformer.networks import Alike, Alone, Mixed, Watching
 
 B, K, LENGTH, VOCABULARY = 2, 3, 5, 24
 SOURCE = jnp.array([[9, 5, 3, 2], [7, 2, 0, 0]])
@@ -31,10 +31,11 @@ def distributions(network, params):
 
     @jax.jit
     def run(params):
-        step = network.step(params, network.encode(params, SOURCE))
+        memory = network.encode(params, SOURCE)
+        step = network.step(params, memory)
         tokens = jnp.broadcast_to(jnp.arange(5, 5 + K), (B, K))
         zero = jnp.zeros(B, jnp.int32)
-        cache = network.cache(B, K, LENGTH)
+        cache = network.cache(memory, K, LENGTH)
         _, cache = step(jnp.ones_like(tokens), zero, cache)
         parents = jnp.broadcast_to(jnp.arange(K)[::-1], (B, K))
         cache = network.reordered(cache, parents)
@@ -66,3 +67,27 @@ def test_an_ensemble_takes_the_mean_of_probabilities(name):
 def test_a_model_alone_is_no_ensemble():
     model, params = make(0)
     assert networks.ensemble([model], [params]) == (Alone(model), params)
+
+
+def test_who_is_watched_computes_the_same_and_is_seen_to_look():
+    model, params = make(0)
+    same = distributions(Alone(model), params)
+    np.testing.assert_allclose(distributions(Watching(model), params), same, rtol=1e-5)
+
+    @jax.jit
+    def run(params):
+        network = Watching(model)
+        memory = network.encode(params, SOURCE)
+        past, seen = network.cache(memory, K, LENGTH)
+        cache = past, seen + 7  # of whoever was in these rows before
+        step, zero = network.step(params, memory), jnp.zeros(B, jnp.int32)
+        _, cache = step(jnp.ones((B, K), jnp.int32), zero, cache)
+        _, cache = step(jnp.ones((B, K), jnp.int32), zero + 1, cache)
+        return cache[1], network.gaps(cache)
+
+    seen, gaps = run(params)
+    words = np.asarray(SOURCE)[:, None] > 0
+    looked = np.where(words, seen, 0).sum(axis=-1)
+    np.testing.assert_allclose(looked, np.full((B, K), 2.0), rtol=1e-5)
+    expected = np.where(words, np.log(np.minimum(seen, 1)), 0).sum(axis=-1)
+    np.testing.assert_allclose(gaps, expected, rtol=1e-4, atol=1e-5)

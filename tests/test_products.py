@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from transformer.products import flat_product
+from transformer.products import flat_product, multiply
 
 B, T, D, N, H = 2, 3, 8, 2, 4
 
@@ -35,3 +35,16 @@ def test_it_is_lax_dot_general_with_its_gradients(x, kernel, count, dtype):
         assert (ours.shape, ours.dtype) == (right.shape, right.dtype)
         ours, right = (np.array(leaf, np.float32) for leaf in (ours, right))
         np.testing.assert_allclose(ours, right, rtol=1e-2, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 7])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_few_rows_are_multiplied_as_many_are(rows, dtype):
+    random = np.random.default_rng(0)
+    x = jnp.asarray(random.normal(size=(rows, D)), dtype)
+    y = jnp.asarray(random.normal(size=(D, H)), dtype)
+    product = jax.jit(multiply, static_argnums=2)(x, y, jnp.float32)
+    exact = np.array(x, np.float64) @ np.array(y, np.float64)
+    assert product.dtype == jnp.float32
+    np.testing.assert_allclose(product, exact, rtol=1e-5, atol=1e-5)
+    assert multiply(x, y).dtype == dtype

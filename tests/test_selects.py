@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transformer.errors import InputError
-from transformer.search import IMPOSSIBLE
+from transformer.search import IMPOSSIBLE, Likeliest
 from transformer.selects import Branch, Diverse, narrowed
 from transformer.symbols import BOS, EOS, PAD, UNK
 
@@ -77,56 +77,53 @@ def test_groups_pay_for_tokens_that_earlier_groups_took(groups, strength, seed):
     assert (kept[scores <= IMPOSSIBLE] == EOS).any(axis=1).sum() == ends
 
 
-def beam(select, model, width):
-    return tables.beam(select, model, width=width, limit=LENGTH)
+def beam(select, table, width):
+    return tables.beam(select, table, width=width, limit=LENGTH)
 
 
-@property_test(max_examples=5)
+@property_test(max_examples=10)
 @given(seeds)
 def test_without_strength_each_group_is_a_beam_of_its_own(seed):
-    model = tables.table(seed, VOCABULARY)
-    together, _ = beam(Diverse(2, 0.0), model, 2 * WIDTH)
-    alone, _ = beam(Diverse(1, 0.0), model, WIDTH)
+    table = tables.random(seed, VOCABULARY)
+    together = beam(Diverse(2, 0.0), table, 2 * WIDTH)
+    alone = beam(Likeliest(), table, WIDTH)
     assert sorted(together) == sorted([*alone, *alone])
     assert len(alone) == WIDTH
 
 
-@property_test(max_examples=5)
+@property_test(max_examples=10)
 @given(seeds)
-def test_groups_begin_with_different_words_if_strength_is_great(seed):
-    model = tables.table(seed, VOCABULARY)
-    found, places = beam(Diverse(WIDTH, 1e3), model, WIDTH)
-    tokens, _ = places[0]
-    assert len(set(tokens[:, 0].tolist())) == WIDTH
-    assert len(found) == WIDTH
+def test_groups_begin_with_different_tokens_if_strength_is_great(seed):
+    table = tables.random(seed, VOCABULARY)
+    found = beam(Diverse(WIDTH, 1e3), table, WIDTH)
+    assert len({one.tokens[0] for one in found}) == WIDTH
     for one in found:
-        np.testing.assert_allclose(
-            one.score, tables.score(model, one.tokens), rtol=1e-4
-        )
+        expected = tables.score(table, one.tokens)
+        np.testing.assert_allclose(one.score, expected, rtol=1e-4)
 
 
-def greedy(model, beginning):
-    """By definition, with the words and EOS."""
+def greedy(table, beginning):
+    """By definition."""
     tokens = list(beginning)
     while EOS not in tokens:
-        scores = model(tokens)
+        scores = tables.following(table, tokens)
         possible = [EOS] if len(tokens) + 1 == LENGTH else [EOS, *WORDS]
         tokens.append(max(possible, key=lambda token: scores[token]))
     return tuple(tokens)
 
 
 @pytest.mark.parametrize("position", range(LENGTH))
-@property_test(max_examples=5)
+@property_test(max_examples=10)
 @given(seeds)
 def test_a_branch_goes_on_with_the_likeliest_tokens_at_its_position(position, seed):
-    model = tables.table(seed, VOCABULARY)
-    found, _ = beam(Branch.of(position), model, WIDTH)
-    best = greedy(model, ())
+    table = tables.random(seed, VOCABULARY)
+    found = beam(Branch.of(position), table, WIDTH)
+    best = greedy(table, ())
     expected = {best}
     if len(best) > position and position + 1 < LENGTH:
-        scores = {v: model(best[:position])[v] for v in (EOS, *WORDS)}
-        ranked = sorted(scores, key=lambda token: -scores[token])[:WIDTH]
-        expected = {greedy(model, (*best[:position], token)) for token in ranked}
+        scores = tables.following(table, best[:position])
+        ranked = sorted((EOS, *WORDS), key=lambda token: -scores[token])[:WIDTH]
+        expected = {greedy(table, (*best[:position], token)) for token in ranked}
         assert len(expected) == WIDTH
     assert {one.tokens for one in found} == expected
     assert len(found) == len(expected)

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
+from transformer.products import multiply
+
 
 class Embedding(nn.Module):
     """A table of token vectors, tied to the projection onto the vocabulary.
@@ -30,4 +32,5 @@ class Embedding(nn.Module):
     def logits(self, x: Float[Array, "*B D"]) -> Float[Array, "*B V"]:
         """Scores of every token, in float32: small differences matter here."""
         table = self.table.astype(self.dtype)
-        return jnp.einsum("...D,VD->...V", x, table, preferred_element_type=jnp.float32)
+        flat = multiply(x.reshape(-1, self.dim), table.T, jnp.float32)
+        return flat.reshape(*x.shape[:-1], self.vocab_size)

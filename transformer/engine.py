@@ -25,8 +25,9 @@ from jaxtyping import Array, Bool, Int, Key
 
 from transformer import parallel, search, seating
 from transformer.axes import Params
-from transformer.networks import Memory, Network
-from transformer.search import IMPOSSIBLE, Ask, Hypotheses, State
+from transformer.errors import InputError
+from transformer.networks import Alone, Memory, Network, Watching
+from transformer.search import IMPOSSIBLE, Ask, Hypotheses, State, Worth
 from transformer.seating import Asked, Queue, Request
 from transformer.strategies import Strategy
 
@@ -154,10 +155,26 @@ def lengths(room: int) -> tuple[int, int]:
     return room + room // 4 + 4, seating.most(room)
 
 
+def _watched(network: Network, strategy: Strategy) -> Network:
+    """With a coverage penalty, a network that keeps count of what it looks at."""
+    if not strategy.coverage:
+        return network
+    if not isinstance(network, Alone):
+        raise InputError("A coverage penalty takes one model, not several.")
+    return Watching(network.model)
+
+
+def _worth(network: Network, strategy: Strategy) -> Worth | None:
+    if not isinstance(network, Watching):
+        return None
+    return lambda cache: strategy.coverage * network.gaps(cache)
+
+
 def _begin(network: Network, memory: Memory, asked: Asked, *, shape: Shape) -> Running:
     """Rows in which nothing happens yet."""
     strategy, rows = shape.strategy, shape.rows
-    cache = network.cache(rows, strategy.width, shape.length)
+    network = _watched(network, strategy)
+    cache = network.cache(memory, strategy.width, shape.length)
     sizes = {"length": shape.length, "width": strategy.width, "best": strategy.best}
     state = search.start(cache, rows, **sizes)
     dead = state.alive._replace(scores=jnp.full_like(state.alive.scores, IMPOSSIBLE))
@@ -205,8 +222,15 @@ def _turn(
     keys = jax.vmap(jax.random.fold_in)(of_line, asked.places[:, 1])
     select = asked.select or strategy.select
     ask = Ask(jnp.asarray(asked.limits), keys, asked.rules, select)
-    step = network.step(params, memory)
-    advance = partial(search.advanced, step, network.reordered, strategy.penalty, ask)
+    network = _watched(network, strategy)
+    advance = partial(
+        search.advanced,
+        network.step(params, memory),
+        network.reordered,
+        strategy.penalty,
+        ask,
+        worth=_worth(network, strategy),
+    )
     first = search.alive(state).sum()
 
     def going(carry: tuple[State, Bool[Array, " B"]]) -> Bool[Array, ""]:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, chain, islice
 from typing import NamedTuple
 
-from transformer import alignments, checks, links, markup, spans, text
+from transformer import alignments, checks, links, markup, placing, spans, text
 from transformer.alignments import Alignment
-from transformer.markup import Marked
 from transformer.parts import Outcome
+from transformer.placing import Marked
 from transformer.spans import Span
 from transformer.tasks import Found
 from transformer.text import Layout
@@ -106,7 +106,7 @@ class Version(NamedTuple):
             return self.plain
         places = links.by_words(marked.plain, self.plain, self.pairs)
         source, (plain, hidden) = _masked(marked.plain)[0], _masked(self.plain)
-        restored = markup.restore(plain, marked._replace(plain=source), places)
+        restored = placing.restore(plain, marked._replace(plain=source), places)
         letters = iter(hidden)
         return re.sub(_MASK, lambda _: next(letters), restored) if hidden else restored
 

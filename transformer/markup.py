@@ -1,18 +1,15 @@
 """Inline tags of HTML and XML: out of a text before translation, back into it after.
 
-A tag is put back where the words went beside which it stood (`placing`). Wherever that
-is, every tag comes back once, and text that was well-formed stays so.
+`placing.restore` puts a tag back where the words went beside which it stood. Wherever
+that is, every tag comes back once, and what was well-formed stays so.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import groupby, takewhile
 from typing import Literal, NamedTuple
 
-from transformer import links, placing
-from transformer.links import Link
-from transformer.placing import Mark
+from transformer.placing import Mark, Marked
 from transformer.text import normalize
 
 _BARE = (
@@ -54,13 +51,6 @@ class Tag(NamedTuple):
     text: str
     element: str
     role: Literal["open", "close", "alone"]
-
-
-class Marked(NamedTuple):
-    """A text without its tags, normalised, and what stands where in it."""
-
-    plain: str
-    marks: tuple[Mark, ...]
 
 
 def find(text: str) -> Iterator[Tag]:
@@ -162,35 +152,6 @@ def _marks(
 
 def _blank(text: str) -> bool:
     return not normalize(text)
-
-
-def restore(translation: str, marked: Marked, pairs: Sequence[Link]) -> str:
-    """The translation of `marked.plain` with every tag in it once.
-
-    Args:
-        pairs: which places of `marked.plain` and of the translation belong together;
-            without any, tags are placed in proportion.
-    """
-    words = links.atoms(translation)
-    begins, ends = [*words.begins, len(translation)], [0, *words.ends]
-    places = placing.place(marked.plain, translation, marked.marks, pairs)
-    restored, last = [], 0
-    for gap, group in groupby(places, key=lambda place: place[0]):
-        tags = [marked.marks[number] for _, number in group]
-        restored.append(translation[last : ends[gap]])
-        restored.append(_gap(translation[ends[gap] : begins[gap]], tags))
-        last = begins[gap]
-    return "".join([*restored, translation[last:]])
-
-
-def _gap(blank: str, marks: list[Mark]) -> str:
-    """A blank between two words, and tags on the side of it where they belong."""
-    if any(mark.tight for mark in marks):
-        blank = ""
-    behind = list(takewhile(lambda mark: mark.back, marks))
-    ahead = marks[len(behind) :]
-    texts = ([mark.text for mark in some] for some in (behind, ahead))
-    return blank.join(map("".join, texts))
 
 
 def kept(source: str, translation: str) -> bool:

@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from transformer import attention
 from transformer.axes import Params
 from transformer.model import Transformer, kept, reordered
-from transformer.search import Cache, Step
+from transformer.search import Cache, Step, gather
 
 Memory = Any
 """What is known of the sources; leaves "B …"."""
@@ -25,7 +27,7 @@ class Network(Protocol):
 
     def step(self, params: Params, memory: Memory) -> Step: ...
 
-    def cache(self, rows: int, width: int, length: int) -> Cache: ...
+    def cache(self, memory: Memory, width: int, length: int) -> Cache: ...
 
     def reordered(self, cache: Cache, parents: Int[Array, "B K"]) -> Cache: ...
 
@@ -48,11 +50,61 @@ class Alone:
 
         return step
 
-    def cache(self, rows: int, width: int, length: int) -> Cache:
-        return self.model.empty_cache(rows, width, length)
+    def cache(self, memory: Memory, width: int, length: int) -> Cache:
+        return self.model.empty_cache(memory.mask.shape[0], width, length)
 
     def reordered(self, cache: Cache, parents: Int[Array, "B K"]) -> Cache:
         return reordered(cache, parents)
+
+
+@dataclass(frozen=True)
+class Watching(Alone):
+    """One model, and how much of the source each hypothesis has looked at.
+
+    The attention of the last decoder layer, the mean of its heads. The network computes
+    with its weights but keeps none, so they are computed again from what it does keep.
+    """
+
+    def step(self, params: Params, memory: Memory) -> Step:
+        layer = f"decoder_{self.model.cfg.decoder_layers - 1}"
+        unseen = jnp.where(memory.mask, 0.0, 1.0)  # there is no need to look at PAD
+        key = memory.layers[-1].key.transpose(0, 3, 1, 2)
+
+        def wanted(module: nn.Module, method: str) -> bool:
+            del method
+            return module.path == (layer, "cross_attention", "query")
+
+        def step(tokens, position, cache):
+            past, seen = cache
+            args = params, tokens, position, past, memory
+            found: Any = self.model.apply(
+                *args,
+                method="decode_step",
+                capture_intermediates=wanted,
+                mutable="intermediates",
+            )
+            (logits, past), kept = found
+            kept_here = kept["intermediates"][layer]["cross_attention"]
+            (query,) = kept_here["query"]["__call__"]
+            look = attention.weights(query, key, memory.mask).mean(axis=1)
+            seen = jnp.where(position[:, None, None] == 0, unseen, seen)
+            return logits, (past, seen + look)
+
+        return step
+
+    def cache(self, memory: Memory, width: int, length: int) -> Cache:
+        past = super().cache(memory, width, length)
+        seen = jnp.zeros((memory.mask.shape[0], width, memory.mask.shape[-1]))
+        return past, seen
+
+    def reordered(self, cache: Cache, parents: Int[Array, "B K"]) -> Cache:
+        past, seen = cache
+        return super().reordered(past, parents), gather(seen, parents)
+
+    def gaps(self, cache: Cache) -> Float[Array, "B K"]:
+        """Wu et al. 2016, equation 14: below 0 if parts of the source were not seen."""
+        _, seen = cache
+        return jnp.log(jnp.clip(seen, 1e-9, 1.0)).sum(axis=-1)
 
 
 @dataclass(frozen=True)
@@ -81,8 +133,8 @@ class Alike:
 
         return step
 
-    def cache(self, rows: int, width: int, length: int) -> Cache:
-        one = self.model.empty_cache(rows, width, length)
+    def cache(self, memory: Memory, width: int, length: int) -> Cache:
+        one = self.model.empty_cache(memory.mask.shape[0], width, length)
         return jax.tree.map(lambda leaf: jnp.stack([leaf] * self.count, axis=1), one)
 
     def reordered(self, cache: Cache, parents: Int[Array, "B K"]) -> Cache:
@@ -114,8 +166,9 @@ class Mixed:
 
         return step
 
-    def cache(self, rows: int, width: int, length: int) -> Cache:
-        return tuple(member.cache(rows, width, length) for member in self.members)
+    def cache(self, memory: Memory, width: int, length: int) -> Cache:
+        both = zip(self.members, memory, strict=True)
+        return tuple(member.cache(own, width, length) for member, own in both)
 
     def reordered(self, cache: Cache, parents: Int[Array, "B K"]) -> Cache:
         pairs = zip(self.members, cache, strict=True)

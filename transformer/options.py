@@ -36,6 +36,8 @@ class Search:
     """Translations of each line: behind each other after tabs, or in the JSON."""
     length_penalty: float = 0.6
     """Exponent of GNMT's penalty; 0 is none, more prefers longer translations."""
+    coverage_penalty: float = 0.0
+    """Weight of GNMT's penalty for parts of the source that were not looked at."""
     diverse: float | None = None
     """Beams side by side, each paying so much for tokens that another one took."""
     alternatives: int | None = None
@@ -91,7 +93,9 @@ class Search:
         sizes = {"width": self.beam, "best": self.n_best, "alpha": self.length_penalty}
         if self.diverse is not None:
             return DiverseBeam(groups=self.beam, strength=self.diverse, **sizes)
-        return Greedy() if self.beam == self.n_best == 1 else Beam(**sizes)
+        if self.beam == self.n_best == 1:
+            return Greedy()
+        return Beam(coverage=self.coverage_penalty, **sizes)
 
 
 @dataclass(frozen=True, kw_only=True)

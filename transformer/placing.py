@@ -1,9 +1,9 @@
-"""Where the tags of a text belong in its translation.
+"""What was taken out of a text, such as tags, put back where it belongs in translation.
 
-Tags stand in the gaps between atoms. A pair of tags takes the run of atoms that has the
-most linked to its own and the fewest linked to others. It lies inside the run of the
-pair around it and beside those of its neighbours, so that what was well-formed stays
-so whatever the links.
+Marks stand in the gaps between atoms. A pair of tags takes the run of atoms that has
+the most linked to its own and the fewest linked to others. It lies inside the run of
+the pair around it and beside those of its neighbours, so that what was well-formed
+stays so whatever the links.
 """
 
 import math
@@ -11,6 +11,7 @@ import re
 from bisect import bisect, bisect_left, insort
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import groupby, takewhile
 from typing import NamedTuple
 
 from transformer import links
@@ -24,7 +25,7 @@ _MOST = 2_000_000
 
 
 class Mark(NamedTuple):
-    """A tag and where it stands in the text without tags."""
+    """What was taken out of a text, and where it stood in what is left."""
 
     position: int
     text: str
@@ -32,8 +33,83 @@ class Mark(NamedTuple):
     """The number of the tag that it forms a pair with; its own if there is none."""
     back: bool
     """Whether it keeps to the word before it rather than to the one behind."""
-    tight: bool
+    tight: bool = False
     """Whether it alone sets the words beside it apart, without a blank."""
+    blanks: tuple[bool, bool] = (False, False)
+    """Whether it is a word, with a blank before it and behind."""
+
+
+class Marked(NamedTuple):
+    """A text without what was taken out, normalised, and that in its order."""
+
+    plain: str
+    marks: tuple[Mark, ...]
+
+
+def restore(translation: str, marked: Marked, pairs: Sequence[Link]) -> str:
+    """The translation of `marked.plain` with every mark in it once.
+
+    Args:
+        pairs: which places of `marked.plain` and of the translation belong together;
+            without any, marks are placed in proportion.
+    """
+    if not marked.marks:
+        return translation
+    words = links.atoms(translation)
+    begins, ends = [*words.begins, len(translation)], [0, *words.ends]
+    restored, last = [], 0
+    places = place(marked.plain, translation, marked.marks, pairs)
+    for gap, group in groupby(places, key=lambda place: place[0]):
+        marks = [(number, marked.marks[number]) for _, number in group]
+        restored.append(translation[last : ends[gap]])
+        restored.append(_gap(translation[ends[gap] : begins[gap]], marks))
+        last = begins[gap]
+    return "".join([*restored, translation[last:]]).strip(" ")
+
+
+class _Item(NamedTuple):
+    """What is written in a gap."""
+
+    text: str
+    opens: bool = False
+    closes: bool = False
+    blanks: tuple[bool, bool] = (False, False)
+
+
+def _gap(blank: str, marks: list[tuple[int, Mark]]) -> str:
+    """A blank between two words, and marks on the side of it where they belong."""
+    items = [
+        _Item(mark.text, mark.partner > number, mark.partner < number, mark.blanks)
+        for number, mark in marks
+    ]
+    behind = len(list(takewhile(lambda mark: mark[1].back, marks)))
+    tight = any(mark.tight for _, mark in marks)
+    items.insert(behind, _Item("" if tight else blank))
+    due = _due(items)
+    written: list[str] = []
+    for at, item in enumerate([*items, _Item("")]):
+        after_blank = written and written[-1].isspace()
+        if at in due and not after_blank:
+            written.append(" ")
+        elif item.text.isspace() and after_blank:
+            written.pop()
+        written += [item.text] if item.text else []
+    return "".join(written)
+
+
+def _due(items: Sequence[_Item]) -> set[int]:
+    """Before which items a blank is due: outside of the tags around a word."""
+    due = set()
+    for at, item in enumerate(items):
+        if item.blanks[0]:
+            earlier = (items[i] for i in range(at - 1, -1, -1))
+            opened = takewhile(lambda item: item.opens, earlier)
+            due.add(at - len(list(opened)))
+        if item.blanks[1]:
+            later = (items[i] for i in range(at + 1, len(items)))
+            closed = takewhile(lambda item: item.closes, later)
+            due.add(at + 1 + len(list(closed)))
+    return due
 
 
 def place(

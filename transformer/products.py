@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 Contraction = tuple[tuple[tuple[int, ...], tuple[int, ...]], Any]
@@ -30,9 +31,22 @@ def flat_product(
     return product.reshape(x.shape[: x.ndim - count] + kernel.shape[count:])
 
 
-def multiply(x: Float[Array, "M L"], y: Float[Array, "L N"]) -> Float[Array, "M N"]:
-    """x @ y. XLA:CPU is fast with bfloat16 only if it may write float32."""
-    if x.dtype == jnp.bfloat16 and jax.default_backend() == "cpu":
-        product = jnp.matmul(x, y, preferred_element_type=jnp.float32)
-        return product.astype(x.dtype)
-    return x @ y
+FEW = 4
+"""Rows from which XLA:CPU multiplies bfloat16 by its fast kernels."""
+
+
+def multiply(
+    x: Float[Array, "M L"], y: Float[Array, "L N"], dtype: DTypeLike | None = None
+) -> Float[Array, "M N"]:
+    """x @ y, by default in the type of `x`.
+
+    With bfloat16, XLA:CPU is fast only if it may write float32, and of a single row
+    slower than of four.
+    """
+    dtype = dtype or x.dtype
+    if x.dtype != jnp.bfloat16 or jax.default_backend() != "cpu":
+        return jnp.matmul(x, y, preferred_element_type=dtype)
+    rows = x.shape[0]
+    x = jnp.pad(x, ((0, max(0, FEW - rows)), (0, 0)))
+    product = jnp.matmul(x, y, preferred_element_type=jnp.float32)
+    return product[:rows].astype(dtype)

@@ -28,8 +28,9 @@ from transformer.symbols import BOS, EOS, PAD
 Data = Array | np.ndarray
 """Rules are made of NumPy arrays, one sentence a rule, and called inside programs."""
 
-SMALLEST = 4
-"""Sizes of padded data are powers of two from here on, so that programs are few."""
+FEWEST, SHORTEST = 4, 8
+"""Phrases and tokens of the smallest padded data; the next have twice as many, so that
+programs are few."""
 
 
 class Prefix(NamedTuple):
@@ -145,15 +146,15 @@ class Vocabulary(NamedTuple):
 
 def padded(phrases: Sequence[Sequence[int]]) -> Int[np.ndarray, "C L"]:
     """A phrase a row, followed by PAD; both sizes follow from `phrases` alone."""
-    longest = max(map(len, phrases), default=0)
-    rows = np.full((_power(len(phrases)), _power(longest)), PAD, np.int32)
+    count, longest = len(phrases), max(map(len, phrases), default=0)
+    rows = np.full((_padded(count, FEWEST), _padded(longest, SHORTEST)), PAD, np.int32)
     for row, phrase in zip(rows, phrases, strict=False):
         row[: len(phrase)] = phrase
     return rows
 
 
-def _power(size: int) -> int:
-    return max(SMALLEST, 1 << (size - 1).bit_length())
+def _padded(size: int, least: int) -> int:
+    return max(least, 1 << (size - 1).bit_length())
 
 
 def last(

@@ -13,15 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from transformer import devices
+from transformer import devices, seating
 from transformer.axes import Params
 from transformer.cleaning import Pair
 from transformer.model import Transformer
 from transformer.symbols import BOS, EOS, PAD
 from transformer.tokenizer import Tokenizers
-
-SHORTEST = 16
-"""Positions of the smallest shape; each further one has twice as many."""
 
 Ids = tuple[Sequence[int], Sequence[int]]
 """Of source and target, each with EOS at its end."""
@@ -80,7 +77,8 @@ def by_shape(
     fitting = [i for i, pair in enumerate(pairs) if max(map(len, pair)) <= longest]
     rooms: dict[int, list[int]] = {}
     for number in fitting:
-        rooms.setdefault(_room(pairs[number]), []).append(number)
+        room = seating.room(max(map(len, pairs[number])))
+        rooms.setdefault(room, []).append(number)
     rows = devices.decoding_rows()
     started = [
         (chunk, program(*_padded([pairs[number] for number in chunk], rows, room)))
@@ -92,11 +90,6 @@ def by_shape(
         for number, row in zip(chunk, np.asarray(batch), strict=False):
             found[number] = row[: len(pairs[number][1])]
     return found
-
-
-def _room(pair: Ids) -> int:
-    """Positions of the smallest shape that holds a pair."""
-    return max(SHORTEST, 1 << (max(map(len, pair)) - 1).bit_length())
 
 
 def _padded(

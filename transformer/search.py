@@ -33,6 +33,9 @@ Reorder = Callable[[Cache, Int[Array, "B K"]], Cache]
 Penalty = Callable[[Float[Array, "*B"]], Float[Array, "*B"]]
 """Divides the log-probability of a hypothesis of so many tokens, EOS included."""
 
+Worth = Callable[[Cache], Float[Array, "B K"]]
+"""Added to the score of what ends; never above 0."""
+
 IMPOSSIBLE = jnp.finfo(jnp.float32).min / 2
 """The score of no hypothesis: finite, so that sums and products of it stay finite."""
 
@@ -49,10 +52,7 @@ class Hypotheses(NamedTuple):
 
 @runtime_checkable
 class Rule(Protocol):
-    """What may follow one hypothesis: some log-probabilities become IMPOSSIBLE.
-
-    `tokens[:position]` is written. A rule with data is a pytree.
-    """
+    """What may follow a hypothesis, `tokens[:position]`. One with data is a pytree."""
 
     def __call__(
         self,
@@ -66,8 +66,7 @@ class Rule(Protocol):
 class Select(Protocol):
     """K of all continuations of one sentence: sums, parents, tokens.
 
-    sums[k, v] is the log-probability of hypothesis k followed by token v, or
-    IMPOSSIBLE, as all are where the beam has an empty place.
+    sums[k, v] is the log-probability of hypothesis k and token v, or IMPOSSIBLE.
     """
 
     def __call__(
@@ -98,9 +97,8 @@ class Likeliest:
         key: Key[Array, ""] | None,
     ) -> tuple[Float[Array, " K"], Int[Array, " K"], Int[Array, " K"]]:
         del log_probs, tokens, position, key
-        width, vocabulary = sums.shape
-        best, places = largest(sums.reshape(-1), width)
-        return best, *jnp.divmod(places, vocabulary)
+        best, places = largest(sums.reshape(-1), sums.shape[0])
+        return best, *jnp.divmod(places, sums.shape[1])
 
 
 class Ask(NamedTuple):
@@ -141,10 +139,9 @@ def beam(
     """The `best` of the translations that a beam of `width` hypotheses finds.
 
     The beam keeps the likeliest continuations; one that ends with EOS moves to the
-    finished ones, and its place stays empty: the beam narrows. The search stops when
-    no place is left, or when no alive hypothesis can still become one of the `best`,
-    for any penalty that does not fall with the length; so stopping early never changes
-    the result.
+    finished ones, and the beam narrows by its place. The search stops when none is
+    left, or when no alive hypothesis can still become one of the `best`, for any
+    penalty that does not fall with the length: so that never changes the result.
 
     Args:
         cache: of `width` hypotheses a sentence, as `step` wants it.
@@ -170,7 +167,12 @@ def alive(state: State) -> Bool[Array, " B"]:
 
 
 def advanced(
-    step: Step, reorder: Reorder, penalty: Penalty, ask: Ask, state: State
+    step: Step,
+    reorder: Reorder,
+    penalty: Penalty,
+    ask: Ask,
+    state: State,
+    worth: Worth | None = None,
 ) -> State:
     """Lengthens every alive hypothesis by one token; what is over stays as it is."""
     position, before = state.position, state.alive
@@ -187,7 +189,10 @@ def advanced(
 
     ended = (tokens == EOS) & (sums > IMPOSSIBLE)
     lengths = (position + 1).astype(jnp.float32)
-    scores = jnp.where(ended, sums / penalty(lengths)[:, None], IMPOSSIBLE)
+    cache = reorder(cache, parents)
+    scores = sums / penalty(lengths)[:, None]
+    scores = scores if worth is None else scores + worth(cache)
+    scores = jnp.where(ended, scores, IMPOSSIBLE)
     finished = _best(state.finished, grown._replace(scores=scores))
     grown = grown._replace(scores=jnp.where(ended, IMPOSSIBLE, sums))
     promising = _promising(ask.limits, penalty, grown, finished)
@@ -195,7 +200,7 @@ def advanced(
     return State(
         position + alive(state),
         grown,
-        reorder(cache, parents),
+        cache,
         finished,
         state.ended + ended.sum(axis=1),
     )

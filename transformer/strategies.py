@@ -34,25 +34,40 @@ class Strategy(Protocol):
     @property
     def select(self) -> Select: ...
 
+    @property
+    def coverage(self) -> float:
+        """Weight of GNMT's coverage penalty; 0 is none."""
+        ...
+
     def ranked(self, texts: Sequence[str]) -> list[int]:
         """Which of the translations found are given, best first."""
         ...
 
 
 class _AsFound:
-    """All that is found is given, by score."""
+    """All that is found is given, by score; what was looked at does not matter."""
+
+    @property
+    def coverage(self) -> float:
+        return 0.0
 
     def ranked(self, texts: Sequence[str]) -> list[int]:
         return list(range(len(texts)))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beam(_AsFound):
-    """The `best` of a beam of `width`, with GNMT's length penalty (0 is none)."""
+class Beam:
+    """The `best` of a beam of `width`, with GNMT's penalties (0 is none).
+
+    Args:
+        alpha: exponent of that of the length.
+        coverage: weight of that of what was not looked at.
+    """
 
     width: int = 4
     best: int = 1
     alpha: float = 0.6
+    coverage: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.best <= self.width:
@@ -62,6 +77,8 @@ class Beam(_AsFound):
             )
         if not 0 <= self.alpha < inf:
             raise InputError(f"The length penalty {self.alpha} must be 0 or above.")
+        if not 0 <= self.coverage < inf:
+            raise InputError(f"The coverage penalty {self.coverage} must be 0 or more.")
 
     @property
     def penalty(self) -> Penalty:
@@ -70,6 +87,9 @@ class Beam(_AsFound):
     @property
     def select(self) -> Select:
         return Likeliest()
+
+    def ranked(self, texts: Sequence[str]) -> list[int]:
+        return list(range(len(texts)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Text before tokens: one normal form, its layout, and parts that fit the model."""
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,9 @@ UNSPACED = (
 """Chinese and Japanese, as ranges of a pattern: no space is written between them."""
 
 _NO_SPACE = re.compile(f"[{UNSPACED}]")
+
+_FILL = 0.9
+"""Of the limit is aimed at, so that hardly a part has to be divided once more."""
 
 _JOINER = "\u200d"
 _CONTINUING = _JOINER + "".join(map(chr, range(0x1F3FB, 0x1F400)))
@@ -121,10 +125,24 @@ def _fitting(text: str, limit: int, size: Callable[[str], int]) -> Iterator[str]
     if used <= limit or len(text.rstrip()) < 2:
         yield text
         return
-    parts = max(2, -(-used // max(limit, 1)))
-    cut = _cut(text, len(text) * (parts // 2) // parts)
-    yield from _fitting(text[:cut], limit, size)
-    yield from _fitting(text[cut:], limit, size)
+    count = max(2, math.ceil(used / max(limit, 1) / _FILL))
+    for part in _divided(text, count, within_words=not _spaced(text)):
+        yield from _fitting(part, limit, size)
+
+
+def _divided(text: str, count: int, *, within_words: bool) -> Iterator[str]:
+    """So many parts of like size, or fewer if the text has not that many."""
+    divisible = len(text.rstrip()) > 1 if within_words else _spaced(text)
+    if count < 2 or not divisible:
+        yield text
+        return
+    cut = _cut(text, len(text) * (count // 2) // count)
+    yield from _divided(text[:cut], count // 2, within_words=within_words)
+    yield from _divided(text[cut:], count - count // 2, within_words=within_words)
+
+
+def _spaced(text: str) -> bool:
+    return re.search(r"\s\S", text) is not None
 
 
 def _cut(text: str, target: int) -> int:

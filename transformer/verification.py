@@ -20,7 +20,7 @@ TOLERANCE = 2e-5
 """Of a score, relative to it or to 1, whichever is more.
 
 A float32 is off by up to 6e-8 of itself. After the operations of a whole network, one
-upon the other, that was 1.3e-6 at most in 1,000 sentences of a trained model of 8
+upon the other, that was 1.4e-6 at most in 1,000 sentences of a trained model of 8
 layers; 15 times that leaves room for other models, and excuses few sentences that
 rounding does not.
 """
