@@ -88,6 +88,19 @@ def test_every_tag_comes_back_once(raw, written):
     assert checks.TAG not in outcome.warnings
 
 
+@pytest.mark.parametrize("pairs", [[], [(1, 0)], [(0, 0), (1, 0), (2, 1)]], ids=str)
+@pytest.mark.parametrize("written", [URL, "{name} {0}", "{{ name }} ein"])
+def test_no_tag_comes_into_a_span(written, pairs):
+    def translate(part):
+        del part
+        return Part(Outcome([found(written)], ()), [pairs])
+
+    for raw in "a <b>dog</b> runs", "a<br>dog <i>runs</i>", "<b>a</b> {name} {0}":
+        outcome = translated(raw, translate)
+        assert spans.missing(written, outcome.text) == ()
+        assert markup.kept(raw, outcome.text)
+
+
 @pytest.mark.parametrize("raw", ["a dog", "a <b>dog</b>", "<i>a</i>\n{name}"])
 def test_a_tag_that_a_model_writes_is_told(raw):
     invented = Part(Outcome([found("ein <b>Hund")], ()), [])

@@ -1,7 +1,6 @@
 """Whatever a model writes, a part of a text comes out with all that must be in it."""
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pytest
@@ -71,13 +70,9 @@ def has(request, rule):
 def task(tokenizers):
     def made(text, **asked):
         ids = (*tokenizers.source.encode(text), EOS)
-        own: Any = {"text": text, "ids": ids, "place": (0, 0)}
-        return Task(**own | STRATEGY | asked)
+        return Task(text, ids, (0, 0), Beam(width=3))._replace(**asked)
 
     return made
-
-
-STRATEGY = {"strategy": Beam(width=3)}
 
 
 def outcome(tokenizers, write, task):
@@ -150,6 +145,11 @@ def test_the_fallback_tells_what_else_went_wrong(task, office):
     loop = "dog dog dog dog dog dog"
     found, _ = office(lambda request: [loop], task("dog {0} the bird"))
     assert set(found.warnings) == {checks.LOOP, checks.PLACEHOLDER}
+
+
+def test_pieces_of_a_sentence_do_not_end_one(task, office):
+    found, _ = office(lambda request: ["cat."], task("the dog {0} runs!"))
+    assert found.best[0].text == "cat {0} cat."
 
 
 def test_one_alternative_without_a_span_is_not_given(task, office):

@@ -17,7 +17,7 @@ from transformer.strategies import (
     Sample,
 )
 from transformer.symbols import EOS
-from transformer.tasks import ATTEMPTS, MOST, Desk, Found, Task
+from transformer.tasks import ATTEMPTS, LONGEST, MOST, Desk, Found, Task
 from transformer.tokenizer import Tokenizers
 
 
@@ -42,9 +42,7 @@ def asked(target, desk):
 
 def task(target, text="a dog", **options):
     ids = (*target.encode(text), EOS)
-    return Task(
-        **{"text": text, "ids": ids, "place": (3, 1), "strategy": Beam()} | options
-    )
+    return Task(text, ids, (3, 1), Beam())._replace(**options)
 
 
 def found(target, text):
@@ -147,11 +145,19 @@ def test_the_tokens_of_a_banned_phrase_are_avoided_then_spared(desk, target):
     assert desk.remedy(sparing, written) is None
 
 
-def test_a_search_is_not_made_to_carry_too_many_spans(desk, target):
+def test_spans_that_touch_are_carried_together(desk, target):
+    lost = [found(target, "the cat {0}")]
+    other = desk.remedy(task(target, "a {0}{1} dog {0}"), lost)
+    assert other.carried == ("{0}{1}", "{0}")
+
+
+def test_a_search_is_not_made_to_carry_too_much(desk, target):
     lost = [found(target, "the cat")]
     names = [f"{{{n}}}" for n in range(MOST + 1)]
     assert desk.remedy(task(target, " ".join(names[:-1])), lost) is not None
     assert desk.remedy(task(target, " ".join(names)), lost) is None
+    long = "www." + "a" * LONGEST + ".org"
+    assert desk.remedy(task(target, f"dog {long}"), lost) is None
 
 
 def test_known_is_what_needs_no_bytes(desk):

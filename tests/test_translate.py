@@ -160,13 +160,13 @@ def test_flags_that_contradict_each_other_are_refused(flags, message):
 
 
 def test_flags_that_agree_are_not_refused():
-    kinds: Any = (
+    agreeing: list[dict[str, Any]] = [
         {"verify": ROOT, "search": Search(beam=2, length_penalty=1.0)},
         {"alignments": True, "search": Search(mbr=8)},
         {"alignments": True, "json": True, "search": Search(n_best=2)},
         {"others": (ROOT,)},
-    )
-    for flags in kinds:
+    ]
+    for flags in agreeing:
         translate.check(translate.Command(model=ROOT, **flags))
 
 

@@ -6,6 +6,7 @@ raw → layout: what is translated, and blanks that stay as they are
 """
 
 import math
+import re
 from bisect import bisect, bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, chain, islice
@@ -18,6 +19,9 @@ from transformer.placing import Marked
 from transformer.spans import Span
 from transformer.tasks import Found
 from transformer.text import Layout
+
+_MASK = "\uf8ff"
+"""Of private use; where a text has it, its spans are not hidden."""
 
 
 class Translation(NamedTuple):
@@ -97,10 +101,26 @@ class Version(NamedTuple):
     @property
     def text(self) -> str:
         """With the tags of the source."""
-        if not self.segment.marked.marks:
+        marked = self.segment.marked
+        if not marked.marks:
             return self.plain
-        places = links.by_words(self.segment.marked.plain, self.plain, self.pairs)
-        return placing.restore(self.plain, self.segment.marked, places)
+        places = links.by_words(marked.plain, self.plain, self.pairs)
+        source, (plain, hidden) = _masked(marked.plain)[0], _masked(self.plain)
+        restored = placing.restore(plain, marked._replace(plain=source), places)
+        letters = iter(hidden)
+        return re.sub(_MASK, lambda _: next(letters), restored) if hidden else restored
+
+
+def _masked(plain: str) -> tuple[str, str]:
+    """A text with its spans hidden, that no tag may come into them, and what is hidden.
+
+    It stays as long as it was.
+    """
+    hidden = () if _MASK in plain else spans.find(plain)
+    letters = list(plain)
+    for span in hidden:
+        letters[span.begin : span.end] = _MASK * len(span.text)
+    return "".join(letters), "".join(span.text for span in hidden)
 
 
 def parse(raw: str, limit: int, size: Callable[[str], int]) -> Line:

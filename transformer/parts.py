@@ -17,6 +17,8 @@ from transformer.tasks import Desk, Found, Task, broken, repaired
 from transformer.text import Layout
 from transformer.tokenizer import Tokenizers
 
+_ENDS = ".!?…।॥。！？"
+
 
 class Outcome(NamedTuple):
     """What was made of one part of a text."""
@@ -161,8 +163,12 @@ def _right(task: Task, found: Sequence[Found]) -> list[Found]:
 def _joined(task: Task, layout: Layout, outcomes: Sequence[Outcome]) -> Outcome:
     """The translation of a text from those of what is between its spans."""
     found = [outcome.best[0] for outcome in outcomes]
+    texts = [
+        _unended(piece, one.text)
+        for piece, one in zip(layout.texts, found, strict=True)
+    ]
     one = Found(
-        text=layout.filled([piece.text for piece in found]),
+        text=layout.filled(texts),
         score=sum(piece.score for piece in found) / max(1, len(found)),
         ids=tuple(chain.from_iterable(piece.ids for piece in found)),
         log_probs=tuple(chain.from_iterable(piece.log_probs for piece in found)),
@@ -170,3 +176,10 @@ def _joined(task: Task, layout: Layout, outcomes: Sequence[Outcome]) -> Outcome:
     )
     new = [warning for outcome in outcomes for warning in outcome.warnings]
     return Outcome([one], (*task.warnings, *new, checks.PLACEHOLDER))
+
+
+def _unended(piece: str, translation: str) -> str:
+    """Without a full stop, where the piece of a sentence has none."""
+    if piece.endswith(tuple(_ENDS)):
+        return translation
+    return translation.rstrip(_ENDS) or translation

@@ -5,7 +5,7 @@ which it should carry over, with that span as a phrase that must occur; one that
 banned phrase in spite of all, without the tokens that wrote it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from functools import cache, cached_property, partial
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from transformer.rules import Banned, Fewest, NoRepeat, Prefix, Vocabulary
 from transformer.search import Rule
 from transformer.seating import RATIO, Request, most
 from transformer.selects import Branch
+from transformer.spans import Span
 from transformer.strategies import Alternatives, Beam, MinimumRisk, Strategy
 from transformer.symbols import EOS
 from transformer.tokenizer import Tokenizers
@@ -26,8 +27,9 @@ ATTEMPTS = 4
 """Searches for one part at most, but for a last one without the tokens that could
 write a banned phrase."""
 
-MOST = 16
-"""Spans that a search is made to carry; it gets slow with more."""
+MOST, LONGEST = 2, 8
+"""Spans that a search is made to carry, and tokens of each: a model that is made to
+write a long address without knowing why writes nonsense around it."""
 
 WIDTH = 8
 """Hypotheses at least where phrases are required: some at every stage of them."""
@@ -168,11 +170,15 @@ class Desk:
         return task._replace(spared=(*task.spared, *new)) if new else None
 
     def _carried(self, task: Task, found: Sequence[Found]) -> Task | None:
-        """With the spans that were lost."""
-        lost = (span for one in found for span in spans.missing(task.text, one.text))
-        new = tuple(span for span in dict.fromkeys(lost) if span not in task.carried)
+        """With the spans that were lost, and those that touch them."""
+        lost = {span for one in found for span in spans.missing(task.text, one.text)}
+        runs = dict.fromkeys(_runs(task.text, lost))
+        new = tuple(run for run in runs if run not in task.carried)
         carried = (*task.carried, *new)
-        return task._replace(carried=carried) if new and len(carried) <= MOST else None
+        longest = max((len(self._tokens(span)) for span in carried), default=0)
+        if not new or len(carried) > MOST or longest > LONGEST:
+            return None
+        return task._replace(carried=carried)
 
 
 def broken(task: Task, found: Sequence[Found]) -> list[str]:
@@ -182,6 +188,19 @@ def broken(task: Task, found: Sequence[Found]) -> list[str]:
         for phrase in task.banned
         if any(phrases.contains(one.text, phrase) for one in found)
     ]
+
+
+def _runs(text: str, lost: Container[str]) -> Iterator[str]:
+    """Spans in direct succession, one of which at least is lost."""
+    runs: list[list[Span]] = []
+    for span in spans.find(text):
+        if runs and runs[-1][-1].end == span.begin:
+            runs[-1].append(span)
+        else:
+            runs.append([span])
+    for run in runs:
+        if any(span.text in lost for span in run):
+            yield text[run[0].begin : run[-1].end]
 
 
 def repaired(task: Task, found: Found) -> Found:
