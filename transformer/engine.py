@@ -94,8 +94,8 @@ class Engine:
         alike: dict[Any, dict[int, Request]] = defaultdict(dict)
         for number, request in enumerate(requests):
             alike[seating.kind(request)][number] = request
-        for (room, strategy, *_), left in alike.items():
-            for length in lengths(room):
+        for (room, strategy, lengths, *_), left in alike.items():
+            for length in lengths:
                 shape = Shape(strategy, self._fitted(len(left)), room, length)
                 for number, found in self._flow(params, left, shape, seed):
                     if found is not None:
@@ -148,11 +148,6 @@ def _read(
             seats[row] = None
             found = jax.tree.map(lambda leaf: leaf[row], seen.finished)  # noqa: B023
             yield number, None if seen.cut[row] else found
-
-
-def lengths(room: int) -> tuple[int, int]:
-    """Steps to try with, and steps that are enough for every limit."""
-    return room + room // 4 + 4, seating.most(room)
 
 
 def _watched(network: Network, strategy: Strategy) -> Network:

@@ -14,6 +14,9 @@ from transformer.symbols import PAD
 SHORTEST = 16
 """Positions of the smallest room; each further one has twice as many."""
 
+STEPS = 16
+"""Limits that are lower than usual are rounded up to a multiple of these."""
+
 RATIO, EXTRA = 2.0, 10
 """A translation has at most RATIO × the source's tokens + EXTRA, EOS included."""
 
@@ -35,6 +38,12 @@ class Request(NamedTuple):
     @property
     def room(self) -> int:
         return room(len(self.ids))
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """Steps to try with, and steps that are enough for every limit."""
+        enough = -(-self.limit // STEPS) * STEPS
+        return min(self.room + self.room // 4 + 4, enough), most(self.room)
 
 
 def room(tokens: int) -> int:
@@ -94,7 +103,7 @@ def kind(request: Request) -> tuple[Any, ...]:
     """Equal for requests that can be rows of one program."""
     leaves, structure = jax.tree.flatten((request.rules, request.select))
     shapes = tuple((np.shape(leaf), np.result_type(leaf)) for leaf in leaves)
-    return request.room, request.strategy, structure, shapes
+    return request.room, request.strategy, request.lengths, structure, shapes
 
 
 def asked(requests: dict[int, Request], seats: list[int | None]) -> Asked:
