@@ -47,7 +47,7 @@ RUNGS: list[dict[str, str]] = [
         "search": "largest symbols",
         "selects": "errors largest rules search symbols",
         "sentences": "",
-        "spans": "placing text",
+        "spans": "text",
         "strategies": "errors mbr sampling search selects",
         "terms": "errors phrases text",
         "text": "sentences",

@@ -4,9 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transformer import links, markup, placing, spans
-from transformer.placing import Marked
-from transformer.text import normalize
+from transformer import spans
 
 SPANS = {
     "url": ["http://a.b/c?d=e%20f", "https://x.org/(y)", "www.a-b.de", "example.com"],
@@ -129,65 +127,3 @@ def test_blanks_and_punctuation_beside_a_span_stay_with_it():
     )
     assert spans.pieces("%s", spans.find("%s")) == (("%s",), ())
     assert spans.pieces("हिन्दी {x}", spans.find("हिन्दी {x}")).texts == ("हिन्दी",)
-
-
-def lifted(text):
-    marked = markup.strip(text)
-    return spans.lift(marked, spans.find(marked.plain))
-
-
-def alike(text):
-    """Links of a text with itself."""
-    places = zip(*links.atoms(text), strict=True)
-    return [links.Link(place, place) for place in places]
-
-
-@given(st.lists(st.sampled_from(ALL) | st.text("xyz", min_size=1)).map(" ".join))
-@settings(deadline=None)
-def test_what_was_lifted_comes_back_where_it_was(text):
-    marked = spans.lift(Marked(text, ()), spans.find(text))
-    assert not spans.find(marked.plain)
-    assert normalize(marked.plain) == marked.plain
-    assert placing.restore(marked.plain, marked, alike(marked.plain)) == text
-
-
-TAGS = st.sampled_from(["<b>", "</b>", "<i>", "</i>", "<br/>", "(", ")", "“", "”", " "])
-
-
-@given(
-    st.lists(st.sampled_from(ALL) | TAGS | st.text("xy ,.", max_size=3)).map("".join),
-    st.text("ab ,.你", max_size=9),
-    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=4),
-)
-@settings(deadline=None)
-def test_nothing_lifted_is_lost_wherever_it_is_put(text, translation, pairs):
-    marked = lifted(text)
-    found = links.by_words(marked.plain, translation, pairs)
-    restored = placing.restore(translation, marked, found)
-    for mark in marked.marks:
-        assert mark.text in restored
-    everything = "".join(mark.text for mark in marked.marks) + translation
-    assert sorted("".join(restored.split())) == sorted("".join(everything.split()))
-    assert [mark.position for mark in marked.marks] == sorted(
-        mark.position for mark in marked.marks
-    )
-
-
-@pytest.mark.parametrize(
-    ("source", "plain", "translation", "restored"),
-    [
-        ("Hi {name}, welcome!", "Hi, welcome!", "Hallo, willkommen!",
-         "Hallo {name}, willkommen!"),
-        ("See <b>{x}</b> now (http://a.b).", "See now.", "Siehe jetzt.",
-         "Siehe <b>{x}</b> jetzt (http://a.b)."),
-        ("<i>the {a}</i> dog", "the dog", "der Hund", "<i>der {a}</i> Hund"),
-        ("{n}s dogs", "s dogs", "s Hunde", "{n}s Hunde"),
-        ("“{a}” is {b}", "is", "ist", "“{a}” ist {b}"),
-        ("{a}", "", "", "{a}"),
-    ],
-)  # fmt: skip
-def test_a_sentence_is_whole_without_its_spans(source, plain, translation, restored):
-    marked = lifted(source)
-    assert marked.plain == plain
-    found = links.by_words(plain, translation, [(i, i) for i in range(9)])
-    assert placing.restore(translation, marked, found) == restored

@@ -12,7 +12,6 @@ from functools import cache
 from html.entities import html5
 from typing import NamedTuple
 
-from transformer.placing import Mark, Marked
 from transformer.text import Layout
 
 Kinds = tuple[str, ...]
@@ -198,50 +197,3 @@ def _core(text: str) -> Place:
     while end < len(text) and text[end] in ".!?…।॥。！？":
         end += 1
     return words[0], end
-
-
-_AROUND = {"(": ")", "[": "]", '"': '"', "'": "'", "“": "”", "„": "“", "«": "»"}
-"""What goes with a span that is all there is between."""
-
-
-def lift(marked: Marked, spans: Sequence[Span]) -> Marked:
-    """Takes spans of `marked.plain`, in order, out of it as well.
-
-    So the sentence around them is translated in one piece; `placing.restore` puts them
-    back. A text without tags is `Marked(text, ())`.
-    """
-    text, begin, length = marked.plain, 0, 0
-    plain: list[str] = []
-    marks: list[Mark] = []
-    places: list[int] = []  # of what was out before, among all marks
-    for span in [*spans, Span(len(text), len(text), "", "")]:
-        start, end, mark = _cut(text, span, begin)
-        while len(places) < len(marked.marks):
-            tag = marked.marks[len(places)]
-            if span.text and tag.position > span.begin:
-                break
-            places.append(len(marks))
-            reached = min(max(tag.position, begin), start) - begin
-            marks.append(tag._replace(position=length + reached))
-        plain.append(text[begin:start])
-        begin, length = end, length + len(plain[-1])
-        if span.text:
-            marks.append(mark._replace(position=length, partner=len(marks)))
-    for old, new in enumerate(places):
-        partner = places[marked.marks[old].partner]
-        marks[new] = marks[new]._replace(partner=partner)
-    return Marked("".join(plain).rstrip(), tuple(marks))
-
-
-def _cut(text: str, span: Span, least: int) -> tuple[int, int, Mark]:
-    """What to cut out for a span, from `least` on: brackets and one blank with it."""
-    begin, end = span[:2]
-    while least < begin and text[end : end + 1] == _AROUND.get(text[begin - 1], "no"):
-        begin, end = begin - 1, end + 1
-    left, right = text[begin - 1 : begin] == " ", text[end : end + 1] == " "
-    mark = Mark(0, text[begin:end], 0, back=not right, blanks=(left, right))
-    if right and (left or begin == 0):
-        end += 1
-    elif left and begin > least and not text[end : end + 1].isalnum():
-        begin -= 1
-    return begin, end, mark
