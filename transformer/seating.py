@@ -42,8 +42,10 @@ class Request(NamedTuple):
     @property
     def lengths(self) -> tuple[int, int]:
         """Steps to try with, and steps that are enough for every limit."""
-        enough = -(-self.limit // STEPS) * STEPS
-        return min(self.room + self.room // 4 + 4, enough), most(self.room)
+        few = self.room + self.room // 4 + 4
+        if self.limit < most(len(self.ids)):
+            few = min(few, -(-self.limit // STEPS) * STEPS)
+        return few, most(self.room)
 
 
 def room(tokens: int) -> int:
