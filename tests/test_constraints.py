@@ -295,3 +295,21 @@ def test_without_phrases_a_search_finds_what_it_ever_does(seed):
         Banked(phrases), table, rules=(Required.of(phrases, LENGTH),), **sizes
     )
     assert found == tables.beam(Likeliest(), table, **sizes)
+
+
+def test_of_more_banks_than_places_those_with_more_tokens_come_first():
+    """And the likeliest of all, which may have none."""
+    phrase = [A, A, A, A, A, B]
+    tokens = np.full((WIDTH, LENGTH), PAD, np.int32)
+    for row, reached in enumerate((5, 4, 2, 0)):
+        tokens[row, :6] = [C] * (6 - reached) + [A] * reached
+    sums = np.full((WIDTH, VOCABULARY), -50, np.float32)
+    sums[3, C] = 0
+    found = chosen(
+        Banked(required(([phrase], (False,), set()))),
+        jnp.array(sums),
+        jnp.array(tokens),
+        jnp.int32(6),
+    )
+    pairs = [(int(row), int(token)) for _, row, token in zip(*found, strict=True)]
+    assert pairs == [(3, C), (0, B), (1, A), (2, A)]
