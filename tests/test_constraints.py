@@ -116,6 +116,8 @@ TRICKY = [
     ([[A], [A, B], [A, C]], (True, True, False), {A}),
     ([[A, B], [A]], (True, True), {A}),
     ([], (), set()),
+    ([[A, A, B], [C]], (False, False), {A, C}),
+    ([[A, B], [B, C]], (True, False), {A, B}),
 ]
 
 
@@ -127,6 +129,8 @@ TRICKY = [
 @example(wish=TRICKY[3], slack=1)
 @example(wish=TRICKY[4], slack=2)
 @example(wish=TRICKY[5], slack=0)
+@example(wish=TRICKY[6], slack=0)
+@example(wish=TRICKY[7], slack=0)
 def test_all_that_can_be_written_ends_and_contains_the_phrases(wish, slack):
     limit = size(wish[0]) + 1 + slack
     if limit <= LENGTH:
