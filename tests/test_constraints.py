@@ -116,6 +116,8 @@ TRICKY = [
     ([[A], [A, B], [A, C]], (True, True, False), {A}),
     ([[A, B], [A]], (True, True), {A}),
     ([], (), set()),
+    ([[A, A, B], [C]], (False, False), {A, C}),
+    ([[A, B], [B, C]], (True, False), {A, B}),
 ]
 
 
@@ -127,6 +129,8 @@ TRICKY = [
 @example(wish=TRICKY[3], slack=1)
 @example(wish=TRICKY[4], slack=2)
 @example(wish=TRICKY[5], slack=0)
+@example(wish=TRICKY[6], slack=0)
+@example(wish=TRICKY[7], slack=0)
 def test_all_that_can_be_written_ends_and_contains_the_phrases(wish, slack):
     limit = size(wish[0]) + 1 + slack
     if limit <= LENGTH:
@@ -295,3 +299,21 @@ def test_without_phrases_a_search_finds_what_it_ever_does(seed):
         Banked(phrases), table, rules=(Required.of(phrases, LENGTH),), **sizes
     )
     assert found == tables.beam(Likeliest(), table, **sizes)
+
+
+def test_of_more_banks_than_places_those_with_more_tokens_come_first():
+    """And the likeliest of all, which may have none."""
+    phrase = [A, A, A, A, A, B]
+    tokens = np.full((WIDTH, LENGTH), PAD, np.int32)
+    for row, reached in enumerate((5, 4, 2, 0)):
+        tokens[row, :6] = [C] * (6 - reached) + [A] * reached
+    sums = np.full((WIDTH, VOCABULARY), -50, np.float32)
+    sums[3, C] = 0
+    found = chosen(
+        Banked(required(([phrase], (False,), set()))),
+        jnp.array(sums),
+        jnp.array(tokens),
+        jnp.int32(6),
+    )
+    pairs = [(int(row), int(token)) for _, row, token in zip(*found, strict=True)]
+    assert pairs == [(3, C), (0, B), (1, A), (2, A)]

@@ -135,9 +135,10 @@ class Banked(NamedTuple):
 
     The candidates are the likeliest of all, the likeliest of each hypothesis, and
     what goes on with an unmet phrase. Those with equally many tokens of the phrases
-    form a bank. Places go to the best of each bank, then to the second of each, and so
-    on; of equal rank, the likelier is first. Without phrases there is one bank, and
-    the likeliest of all are taken.
+    form a bank. The first place goes to the likeliest of all, the next to the best of
+    each bank, then to the second of each, and so on; where places are fewer than banks,
+    those with more tokens come first: nothing else brings a phrase to its end. Without
+    phrases there is one bank, and the likeliest of all are taken.
     """
 
     phrases: Phrases
@@ -201,11 +202,12 @@ def _allocated(
     same = places[:, None] == places[None]
     twice = (same & jnp.tri(places.size, k=-1, dtype=bool)).any(axis=1)
     scores = jnp.where(twice, -jnp.inf, scores)
-    # what stands before what: row i, column j says whether j is before i
-    tie = places[None] < places[:, None]
-    better = _above(scores, tie)
+    # row i, column j: whether j is before i
+    better = _above(scores, places[None] < places[:, None])
     rank = (better & (banks[None] == banks[:, None])).sum(axis=1)
-    order = _above(scores > IMPOSSIBLE, _above(-rank, better)).sum(axis=1)
+    order = _above(-rank, _above(banks, better))
+    order = _above(~better.any(axis=1), order)  # the likeliest of all
+    order = _above(scores > IMPOSSIBLE, order).sum(axis=1)
     numbers = jnp.arange(places.size)
     return jnp.zeros(count, int).at[order].set(numbers, mode="drop")
 
