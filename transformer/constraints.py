@@ -25,8 +25,8 @@ from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 
 from transformer.largest import largest
 from transformer.rules import Data, begun, padded
-from transformer.search import IMPOSSIBLE
-from transformer.selects import Continuations, narrowed
+from transformer.search import IMPOSSIBLE, Continuations
+from transformer.selects import narrowed
 from transformer.symbols import EOS, PAD
 
 

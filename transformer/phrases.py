@@ -14,13 +14,10 @@ from jaxtyping import Bool
 
 from transformer.errors import InputError
 from transformer.symbols import BOS, EOS, PAD
-from transformer.text import normalize
+from transformer.text import UNSPACED, normalize
 from transformer.tokenizer import Tokenizer
 
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
-    "\u4e00-\u9fff\uf900-\ufaff\uff00-\uff9f\U00020000-\U0003ffff]"
-)
+_UNSPACED = re.compile(f"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff{UNSPACED}]")
 """Thai, Lao, Burmese, Khmer, Chinese and Japanese."""
 
 _JOINERS = "_\u200c\u200d"

@@ -35,8 +35,6 @@ class Mark(NamedTuple):
     """Whether it keeps to the word before it rather than to the one behind."""
     tight: bool = False
     """Whether it alone sets the words beside it apart, without a blank."""
-    blanks: tuple[bool, bool] = (False, False)
-    """Whether it is a word, with a blank before it and behind."""
 
 
 class Marked(NamedTuple):
@@ -60,56 +58,20 @@ def restore(translation: str, marked: Marked, pairs: Sequence[Link]) -> str:
     restored, last = [], 0
     places = place(marked.plain, translation, marked.marks, pairs)
     for gap, group in groupby(places, key=lambda place: place[0]):
-        marks = [(number, marked.marks[number]) for _, number in group]
+        marks = [marked.marks[number] for _, number in group]
         restored.append(translation[last : ends[gap]])
         restored.append(_gap(translation[ends[gap] : begins[gap]], marks))
         last = begins[gap]
     return "".join([*restored, translation[last:]]).strip(" ")
 
 
-class _Item(NamedTuple):
-    """What is written in a gap."""
-
-    text: str
-    opens: bool = False
-    closes: bool = False
-    blanks: tuple[bool, bool] = (False, False)
-
-
-def _gap(blank: str, marks: list[tuple[int, Mark]]) -> str:
+def _gap(blank: str, marks: list[Mark]) -> str:
     """A blank between two words, and marks on the side of it where they belong."""
-    items = [
-        _Item(mark.text, mark.partner > number, mark.partner < number, mark.blanks)
-        for number, mark in marks
-    ]
-    behind = len(list(takewhile(lambda mark: mark[1].back, marks)))
-    tight = any(mark.tight for _, mark in marks)
-    items.insert(behind, _Item("" if tight else blank))
-    due = _due(items)
-    written: list[str] = []
-    for at, item in enumerate([*items, _Item("")]):
-        after_blank = written and written[-1].isspace()
-        if at in due and not after_blank:
-            written.append(" ")
-        elif item.text.isspace() and after_blank:
-            written.pop()
-        written += [item.text] if item.text else []
-    return "".join(written)
-
-
-def _due(items: Sequence[_Item]) -> set[int]:
-    """Before which items a blank is due: outside of the tags around a word."""
-    due = set()
-    for at, item in enumerate(items):
-        if item.blanks[0]:
-            earlier = (items[i] for i in range(at - 1, -1, -1))
-            opened = takewhile(lambda item: item.opens, earlier)
-            due.add(at - len(list(opened)))
-        if item.blanks[1]:
-            later = (items[i] for i in range(at + 1, len(items)))
-            closed = takewhile(lambda item: item.closes, later)
-            due.add(at + 1 + len(list(closed)))
-    return due
+    behind = list(takewhile(lambda mark: mark.back, marks))
+    ahead = marks[len(behind) :]
+    if any(mark.tight for mark in marks):
+        blank = ""
+    return blank.join("".join(mark.text for mark in some) for some in (behind, ahead))
 
 
 def place(

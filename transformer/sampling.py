@@ -13,7 +13,7 @@ from flax import struct
 from jaxtyping import Array, Float, Int, Key
 
 from transformer.largest import largest
-from transformer.search import IMPOSSIBLE
+from transformer.search import IMPOSSIBLE, Continuations
 
 Filter = Callable[[Float[Array, " V"]], Float[Array, " V"]]
 
@@ -93,7 +93,7 @@ class Lanes:
         tokens: Int[Array, "K T"],
         position: Int[Array, ""],
         key: Key[Array, ""] | None,
-    ) -> tuple[Float[Array, " K"], Int[Array, " K"], Int[Array, " K"]]:
+    ) -> Continuations:
         del tokens
         assert key is not None, "what is drawn needs a key for each sentence"
         lanes = jnp.arange(sums.shape[0])

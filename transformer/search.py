@@ -32,9 +32,11 @@ Reorder = Callable[[Cache, Int[Array, "B K"]], Cache]
 """The cache when each hypothesis goes on from that of its parent."""
 Penalty = Callable[[Float[Array, "*B"]], Float[Array, "*B"]]
 """Divides the log-probability of a hypothesis of so many tokens, EOS included."""
-
 Worth = Callable[[Cache], Float[Array, "B K"]]
 """Added to the score of what ends; never above 0."""
+
+Continuations = tuple[Float[Array, " K"], Int[Array, " K"], Int[Array, " K"]]
+"""Sums of log-probabilities, which hypotheses go on, and with which tokens."""
 
 IMPOSSIBLE = jnp.finfo(jnp.float32).min / 2
 """The score of no hypothesis: finite, so that sums and products of it stay finite."""
@@ -76,7 +78,7 @@ class Select(Protocol):
         tokens: Int[Array, "K T"],
         position: Int[Array, ""],
         key: Key[Array, ""] | None,
-    ) -> tuple[Float[Array, " K"], Int[Array, " K"], Int[Array, " K"]]: ...
+    ) -> Continuations: ...
 
 
 def gnmt(alpha: float) -> Penalty:
@@ -95,7 +97,7 @@ class Likeliest:
         tokens: Int[Array, "K T"],
         position: Int[Array, ""],
         key: Key[Array, ""] | None,
-    ) -> tuple[Float[Array, " K"], Int[Array, " K"], Int[Array, " K"]]:
+    ) -> Continuations:
         del log_probs, tokens, position, key
         best, places = largest(sums.reshape(-1), sums.shape[0])
         return best, *jnp.divmod(places, sums.shape[1])
@@ -182,9 +184,8 @@ def advanced(
     sums, parents, tokens = select(
         ask.select, sums, log_probs, before.tokens, position, ask.keys
     )
-    sums = jnp.where(
-        _rank(sums) < sums.shape[1] - state.ended[:, None], sums, IMPOSSIBLE
-    )
+    places = sums.shape[1] - state.ended[:, None]
+    sums = jnp.where(_rank(sums) < places, sums, IMPOSSIBLE)
     grown = _grown(before, position, log_probs, sums, parents, tokens)
 
     ended = (tokens == EOS) & (sums > IMPOSSIBLE)

@@ -19,11 +19,8 @@ from jaxtyping import Array, Float, Int, Key
 from transformer.errors import InputError
 from transformer.largest import largest
 from transformer.rules import Data
-from transformer.search import IMPOSSIBLE
+from transformer.search import IMPOSSIBLE, Continuations
 from transformer.symbols import EOS, PAD
-
-Continuations = tuple[Float[Array, " K"], Int[Array, " K"], Int[Array, " K"]]
-"""Sums of log-probabilities, which hypotheses go on, and with which tokens."""
 
 
 def narrowed(continuations: Continuations, tokens: Int[Array, "K T"]) -> Continuations:
@@ -74,12 +71,7 @@ class Diverse:
     ) -> Continuations:
         del log_probs, key
         width, size = sums.shape
-        if width % self.groups:
-            raise InputError(
-                f"A beam of {width} cannot be shared by {self.groups} groups. Take a "
-                f"width that is a multiple of {self.groups}."
-            )
-        each = width // self.groups
+        each = self.share(width)
         taken = jnp.zeros(size)
         found: list[Continuations] = []
         for first in range(0, width, each):
@@ -95,6 +87,15 @@ class Diverse:
             found.append((scores, start + parents, new))
         scores, parents, new = map(jnp.concatenate, zip(*found, strict=True))
         return scores, parents, new
+
+    def share(self, width: int) -> int:
+        """Hypotheses of each group. Raises `InputError` if not all have as many."""
+        if width % self.groups:
+            raise InputError(
+                f"A beam of {width} cannot be shared by {self.groups} groups. Take a "
+                f"width that is a multiple of {self.groups}."
+            )
+        return width // self.groups
 
     def _group(
         self, sums: Float[Array, "K V"], taken: Float[Array, " V"]

@@ -45,18 +45,40 @@ class Strategy(Protocol):
 
 
 class _AsFound:
-    """All that is found is given, by score; what was looked at does not matter."""
-
-    @property
-    def coverage(self) -> float:
-        return 0.0
+    """All that is found is given, by score."""
 
     def ranked(self, texts: Sequence[str]) -> list[int]:
         return list(range(len(texts)))
 
 
+class _Unpenalised(_AsFound):
+    """Scores are sums of log-probabilities."""
+
+    @property
+    def penalty(self) -> Penalty:
+        return gnmt(0.0)
+
+    @property
+    def coverage(self) -> float:
+        return 0.0
+
+
+class _Counted(_Unpenalised):
+    """As many translations as hypotheses."""
+
+    count: int
+
+    @property
+    def width(self) -> int:
+        return self.count
+
+    @property
+    def best(self) -> int:
+        return self.count
+
+
 @dataclass(frozen=True, kw_only=True)
-class Beam:
+class Beam(_AsFound):
     """The `best` of a beam of `width`, with GNMT's penalties (0 is none).
 
     Args:
@@ -88,9 +110,6 @@ class Beam:
     def select(self) -> Select:
         return Likeliest()
 
-    def ranked(self, texts: Sequence[str]) -> list[int]:
-        return list(range(len(texts)))
-
 
 @dataclass(frozen=True, kw_only=True)
 class DiverseBeam(Beam):
@@ -105,20 +124,15 @@ class DiverseBeam(Beam):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.select  # noqa: B018  which checks its settings
-        if self.width % self.groups:
-            raise InputError(
-                f"A beam of {self.width} cannot be shared by {self.groups} groups. "
-                f"Take a width that is a multiple of {self.groups}."
-            )
+        self.select.share(self.width)
 
     @property
-    def select(self) -> Select:
+    def select(self) -> selects.Diverse:
         return selects.Diverse(self.groups, self.strength)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Greedy(_AsFound):
+class Greedy(_Unpenalised):
     """The likeliest token at each step."""
 
     @property
@@ -130,16 +144,12 @@ class Greedy(_AsFound):
         return 1
 
     @property
-    def penalty(self) -> Penalty:
-        return gnmt(0.0)
-
-    @property
     def select(self) -> Select:
         return Likeliest()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sample(_AsFound):
+class Sample(_Counted):
     """`count` translations drawn from the model after the filters that are given."""
 
     count: int = 1
@@ -160,18 +170,6 @@ class Sample(_AsFound):
             raise InputError(f"top-p must be in (0, 1], not {self.top_p}.")
         if self.epsilon is not None and not 0 <= self.epsilon < 1:
             raise InputError(f"epsilon must be in [0, 1), not {self.epsilon}.")
-
-    @property
-    def width(self) -> int:
-        return self.count
-
-    @property
-    def best(self) -> int:
-        return self.count
-
-    @property
-    def penalty(self) -> Penalty:
-        return gnmt(0.0)
 
     @property
     def select(self) -> Select:
@@ -210,7 +208,7 @@ class MinimumRisk(Sample):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Alternatives(_AsFound):
+class Alternatives(_Counted):
     """The `count` likeliest words to go on with after a prefix, each to its end.
 
     Greedy but for that word.
@@ -221,18 +219,6 @@ class Alternatives(_AsFound):
     def __post_init__(self) -> None:
         if self.count < 1:
             raise InputError(f"There is no use in {self.count} alternatives.")
-
-    @property
-    def width(self) -> int:
-        return self.count
-
-    @property
-    def best(self) -> int:
-        return self.count
-
-    @property
-    def penalty(self) -> Penalty:
-        return gnmt(0.0)
 
     @property
     def select(self) -> Select:
