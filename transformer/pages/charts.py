@@ -86,12 +86,13 @@ def chart(key: str, curves: Sequence[Curve]) -> Chart | None:
     )
 
 
-def thinned(points: list[Point], most: int = MOST) -> list[Point]:
-    """At most `most` of them: of each stretch the lowest and the highest."""
-    if len(points) <= most:
+def thinned(points: list[Point]) -> list[Point]:
+    """At most `MOST`: the ends, and of each stretch the lowest and the highest."""
+    if len(points) <= MOST:
         return points
-    bounds = [len(points) * n // (most // 2) for n in range(most // 2 + 1)]
-    kept = set()
+    stretches = MOST // 2 - 1
+    bounds = [len(points) * n // stretches for n in range(stretches + 1)]
+    kept = {0, len(points) - 1}
     for start, stop in pairwise(bounds):
         stretch = range(start, stop)
         kept |= {
@@ -123,9 +124,8 @@ def _step(highest: float) -> float:
     if highest <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(highest / 5))
-    return next(
-        power * n for n in (1, 2, 5, 10) if highest <= (5 + ROUNDING) * power * n
-    )
+    enough = highest * (1 - ROUNDING) / 5
+    return next(power * n for n in (1, 2, 5, 10) if power * n >= enough)
 
 
 def _multiples(step: float, last: float) -> list[float]:
