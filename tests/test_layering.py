@@ -34,6 +34,7 @@ RUNGS: list[dict[str, str]] = [
         "mbr": "",
         "metrics": "",
         "optimizers": "axes config",
+        "pages": "",
         "parallel": "axes config errors",
         "phrases": "errors symbols text tokenizer",
         "placing": "links text",
@@ -142,10 +143,11 @@ LEAVES = (
 SEARCH = "search sampling strategies rules selects constraints".split()
 DATA = (
     "sentences text spans links placing markup checks tokenizer phrases terms mbr "
-    "cleaning corpora store batches dataset phrasebook reports"
+    "cleaning corpora store batches dataset phrasebook reports pages"
 ).split()
 PLAIN = [*DATA, "reference"]
 IMPORTERS = {
+    "jinja2": {"pages"},
     "orbax": {"checkpoints"},
     "tyro": {"train", "translate"},
     "pickle": set(),
