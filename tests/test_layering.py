@@ -34,7 +34,6 @@ RUNGS: list[dict[str, str]] = [
         "mbr": "",
         "metrics": "",
         "optimizers": "axes config",
-        "pages": "",
         "parallel": "axes config errors",
         "phrases": "errors symbols text tokenizer",
         "placing": "links text",
@@ -62,6 +61,7 @@ RUNGS: list[dict[str, str]] = [
         ),
         "devices": "store",
         "layers": "attention config dropout feed_forward positions",
+        "pages": "config reports",
         "phrasebook": "",
         "reports": "batches cleaning store tokenizer",
         "seating": "search strategies symbols",
@@ -109,16 +109,15 @@ RUNGS: list[dict[str, str]] = [
         "experiments": "config",
         "fit": (
             "batches budget cleaning config dataset errors evaluation folder "
-            "journal optimizers parallel processes step strategies tokenizer "
-            "training update weights"
+            "optimizers parallel processes step tokenizer training update weights"
         ),
-        "journal": "evaluation",
+        "journal": "evaluation pages",
         "scripts": "devices errors processes",
         "step": "axes batches layers losses masks model parallel symbols",
         "training": (
             "axes batches checkpoints config dataset devices errors evaluation "
-            "folder interrupts journal model optimizers parallel processes step "
-            "tokenizer update weights"
+            "folder interrupts journal model optimizers pages parallel processes "
+            "step strategies tokenizer update weights"
         ),
         "update": "batches config errors parallel step",
     },

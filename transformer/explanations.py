@@ -9,7 +9,8 @@ values are those of the translation: the same modules and parameters (`observati
 the same search (`trees`).
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -21,7 +22,6 @@ from jaxtyping import Array, Float, Int
 from transformer import (
     alignments,
     heads,
-    neighbours,
     observations,
     scoring,
     seating,
@@ -29,11 +29,16 @@ from transformer import (
     trees,
 )
 from transformer.alignments import Alignment
+from transformer.axes import Params
 from transformer.errors import InputError
-from transformer.neighbours import Neighbour
+from transformer.heads import Roles
+from transformer.neighbours import Lexicon, Place, around
 from transformer.observations import Stack
+from transformer.parts import Outcome
+from transformer.scoring import Ids
 from transformer.strategies import Beam, Greedy
 from transformer.symbols import EOS, PAD
+from transformer.tasks import Task
 from transformer.tokenizer import Tokenizer
 from transformer.translator import Translator
 from transformer.trees import Tree
@@ -88,16 +93,6 @@ class Choice(NamedTuple):
     probability: float
 
 
-class Word(NamedTuple):
-    """A word of the source or a neighbour, on a map of the embeddings."""
-
-    text: str
-    x: float
-    y: float
-    neighbours: tuple[Neighbour, ...] | None
-    """The words of the vocabulary nearest to it; None for one that is itself such."""
-
-
 class Part(NamedTuple):
     """A sentence, or what the translator takes for one."""
 
@@ -115,7 +110,7 @@ class Part(NamedTuple):
     """The beam search; None where the target was given."""
     alignment: Alignment
     """Words of source and target that belong together."""
-    words: tuple[Word, ...]
+    words: tuple[Place, ...]
     """Those of the source in order, then their neighbours, on one map."""
 
 
@@ -131,3 +126,185 @@ class Explanation(NamedTuple):
     warnings: tuple[str, ...]
     parts: tuple[Part, ...]
     """Empty for a text in which there is nothing to translate."""
+
+
+def explain(
+    translator: Translator, raw: str, target: str | None = None, *, beam: int = 4
+) -> Explanation:
+    """What the model does when it translates a text, or reads a given translation.
+
+    Args:
+        target: whose tokens are explained, instead of those of the best translation.
+        beam: hypotheses of the search.
+
+    Raises:
+        InputError: if a target is given and a side has more tokens than the model was
+            trained for.
+    """
+    strategy = Beam(width=beam)
+    (greedy,) = translator.translate([raw], strategy=Greedy())
+    if target is not None:
+        part = _given(translator, text.normalize(raw), text.normalize(target))
+        return Explanation(raw, target, greedy.text, (), (part,))
+    (found,) = translator.translate([raw], strategy=strategy)
+    parts = tuple(
+        _searched(translator, task, outcome, strategy)
+        for task, outcome in translator.outcomes(raw, strategy)
+    )
+    return Explanation(raw, found.text, greedy.text, found.warnings, parts)
+
+
+def as_json(explanation: Explanation) -> dict[str, Any]:
+    """Plain values under the names of the fields; arrays as lists, six decimals."""
+    return _plain(explanation)
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case np.ndarray():
+            return np.round(value.astype(float), 6).tolist()
+        case tuple(_fields=names):
+            return {name: _plain(getattr(value, name)) for name in names}
+        case tuple() | list():
+            return [_plain(one) for one in value]
+        case float():
+            return round(value, 6)
+    return value
+
+
+def _given(translator: Translator, source: str, target: str) -> Part:
+    """A part whose target is whatever it is."""
+    ids = scoring.encode(translator.tokenizers, (source, target))
+    for side, limit in zip(ids, _limits(translator), strict=True):
+        if len(side) > limit:
+            raise InputError(
+                f"A side of this pair has {len(side)} tokens, and the model was "
+                f"trained for {limit}. Explain it sentence by sentence."
+            )
+    return _part(translator, source, ids, target, None)
+
+
+def _searched(
+    translator: Translator, task: Task, outcome: Outcome, strategy: Beam
+) -> Part:
+    """A part and its translation."""
+    best = outcome.best[0]
+    target = best.ids
+    if target.count(EOS) != 1:  # copied, or put together from pieces
+        target = (*translator.tokenizers.target.encode(best.text), EOS)
+    tree = trees.grown(translator.model, translator.params, task.ids, strategy)
+    return _part(translator, task.text, (task.ids, target), best.text, tree)
+
+
+def _limits(translator: Translator) -> tuple[int, int]:
+    return translator.longest, seating.most(translator.longest)
+
+
+def _part(
+    translator: Translator, source: str, ids: Ids, target: str, tree: Tree | None
+) -> Part:
+    sides = zip(translator.tokenizers, (source, target), ids, strict=True)
+    read, written = (_tokens(*side) for side in sides)
+    log_probs, encoder, decoder = _seen(translator, ids)
+    assert decoder.cross is not None
+    look = alignments.upper(decoder.cross[:, None])[0]
+    words = [np.array(side.words[:-1]) for side in (read, written)]
+    vectors = _vectors(encoder, heads.of_encoder)
+    return Part(
+        source=read,
+        target=written,
+        encoder=vectors,
+        decoder=_vectors(decoder, heads.of_decoder),
+        positions=vectors.inputs - vectors.embeddings,
+        steps=tuple(_choices(translator.tokenizers.target, row) for row in log_probs),
+        chosen=tuple(
+            float(np.exp(row[id])) for row, id in zip(log_probs, ids[1], strict=True)
+        ),
+        tree=tree,
+        alignment=alignments.links(look, *words),
+        words=_words(translator, read),
+    )
+
+
+def _tokens(tokenizer: Tokenizer, normalized: str, ids: Sequence[int]) -> Tokens:
+    *own, end = ids
+    words = alignments.words(tokenizer, own).tolist()
+    begins = len(normalized.encode())
+    return Tokens(
+        text=normalized,
+        pieces=tuple(map(tokenizer.piece, ids)),
+        ids=(*own, end),
+        spans=(*tokenizer.spans(own), (begins, begins)),
+        words=(*words, words[-1] + 1 if words else 0),
+    )
+
+
+def _seen(
+    translator: Translator, ids: Ids
+) -> tuple[Float[np.ndarray, "T V"], Stack, Stack]:
+    """What passes through the network, without padding and the axis of sentences."""
+    model, params = translator.model, translator.params
+    source, target = map(_row, ids)
+    memory, read = observations.encoder(model, params, source)
+    shifted = scoring.shifted(target)
+    log_probs, written = observations.decoder(model, params, shifted, memory)
+    found = jax.device_get((log_probs, read, written))
+    lengths = len(ids[0]), len(ids[1])
+    return found[0][0, : lengths[1]], *map(partial(_cut, lengths), found[1:])
+
+
+def _row(ids: Sequence[int]) -> Int[Array, "1 T"]:
+    """A batch of one, padded to one of few lengths."""
+    row = np.full((1, seating.room(len(ids))), PAD, np.int32)
+    row[0, : len(ids)] = ids
+    return jnp.asarray(row)
+
+
+def _cut(lengths: tuple[int, int], stack: Stack) -> Stack:
+    source, target = lengths
+    length = source if stack.cross is None else target
+    cross = stack.cross
+    return Stack(
+        stack.embeddings[0, :length],
+        stack.inputs[0, :length],
+        stack.layers[:, 0, :length],
+        stack.output[0, :length],
+        stack.attention[:, 0, :, :length, :length],
+        None if cross is None else cross[:, 0, :, :length, :source],
+    )
+
+
+def _vectors(stack: Stack, roles: Callable[[np.ndarray], Roles]) -> Vectors:
+    return Vectors(*stack, roles=roles(stack.attention))
+
+
+def _choices(
+    tokenizer: Tokenizer, log_probs: Float[np.ndarray, " V"]
+) -> tuple[Choice, ...]:
+    best = np.argsort(-log_probs, kind="stable")[:CHOICES].tolist()
+    return tuple(
+        Choice(id, tokenizer.piece(id), float(np.exp(log_probs[id]))) for id in best
+    )
+
+
+def lexicons(translator: Translator) -> tuple[Lexicon, Lexicon]:
+    """The words of source and target; the same one twice for a joint vocabulary."""
+    tables = translator.params["params"]
+    target = _lexicon(translator.tokenizers.target, tables["embedding"])
+    if translator.tokenizers.joint:
+        return target, target
+    return _lexicon(translator.tokenizers.source, tables["source_embedding"]), target
+
+
+def _lexicon(tokenizer: Tokenizer, embedding: Params) -> Lexicon:
+    return Lexicon(tokenizer, np.asarray(embedding["table"]))
+
+
+def _words(translator: Translator, source: Tokens) -> tuple[Place, ...]:
+    """The words of the source and their neighbours."""
+    pieces = defaultdict(list)
+    for id, word in zip(source.ids, source.words, strict=True):
+        pieces[word].append(id)
+    words = [(text, pieces[n]) for n, text in enumerate(source.text.split())]
+    lexicon, _ = lexicons(translator)
+    return around(lexicon, words, NEAREST)

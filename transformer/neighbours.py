@@ -1,11 +1,12 @@
 """Which words mean alike, as far as the embeddings know: neighbours and a map of them."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from transformer.tokenizer import Tokenizer
 
@@ -21,37 +22,91 @@ class Neighbour(NamedTuple):
     cosine: float
 
 
-def whole_words(tokenizer: Tokenizer) -> Bool[np.ndarray, " V"]:
-    """Which pieces are words, and not parts of one, bytes or signs."""
-    pieces = map(tokenizer.piece, range(tokenizer.size))
-    return np.array([bool(_WORD.fullmatch(piece)) for piece in pieces])
+class Place(NamedTuple):
+    """A word of the source or a neighbour, on a map of the embeddings."""
+
+    text: str
+    x: float
+    y: float
+    neighbours: tuple[Neighbour, ...] | None
+    """The words nearest to it; None for one that is here as a neighbour."""
 
 
-def mean(
-    table: Float[np.ndarray, "V D"], ids: Sequence[int]
-) -> Float[np.ndarray, " D"]:
-    """The vector of a word that is written in one piece or several."""
-    return table[list(ids)].mean(axis=0)
+class Lexicon:
+    """The words of a vocabulary, as their embeddings have them.
+
+    Args:
+        table: one row a piece.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, table: Float[np.ndarray, "V D"]) -> None:
+        self.tokenizer, self.table = tokenizer, table
+        pieces = map(tokenizer.piece, range(tokenizer.size))
+        self.words = np.array([bool(_WORD.fullmatch(piece)) for piece in pieces])
+        """Which pieces are words, and not parts of one, bytes or signs."""
+
+    def vector(self, ids: Sequence[int]) -> Float[np.ndarray, " D"]:
+        """Of a word that is written in one piece or several: their mean."""
+        return self.table[list(ids)].mean(axis=0)
+
+    def nearest(
+        self, ids: Sequence[int], count: int, allowed: Bool[np.ndarray, " V"]
+    ) -> tuple[Neighbour, ...]:
+        """The words in the directions most like that of a word, nearest first.
+
+        Args:
+            ids: the pieces of the word, which is not named itself.
+            allowed: the pieces that may be named.
+        """
+        near = cosines(self.table, self.vector(ids)[None])
+        allowed = allowed & self.words
+        allowed[list(ids)] = False
+        order = np.argsort(np.where(allowed, -near, np.inf), kind="stable")
+        found = order[: min(count, int(allowed.sum()))].tolist()
+        piece = self.tokenizer.piece
+        return tuple(Neighbour(piece(id)[1:], id, float(near[id])) for id in found)
+
+    def scripts(self) -> dict[str, Bool[np.ndarray, " V"]]:
+        """Which words are in which script, by its Unicode name: "LATIN"."""
+        names = [
+            script(self.tokenizer.piece(id)[1:]) if word else ""
+            for id, word in enumerate(self.words.tolist())
+        ]
+        each = np.array(names)
+        return {name: each == name for name in dict.fromkeys(names) if name}
 
 
-def nearest(
-    table: Float[np.ndarray, "V D"],
-    vector: Float[np.ndarray, " D"],
-    allowed: Bool[np.ndarray, " V"],
-    count: int,
-) -> Int[np.ndarray, " count"]:
-    """Ids of those whose direction is most like that of `vector`, nearest first."""
-    near = np.where(allowed, cosines(table, vector), -np.inf)
-    order = np.argsort(-near, kind="stable")[: min(count, int(allowed.sum()))]
-    return order
+def script(text: str) -> str:
+    """The script of the first letter of a text; empty if it has none."""
+    letter = next(filter(str.isalpha, text), "")
+    return unicodedata.name(letter, "").partition(" ")[0]
+
+
+def around(
+    lexicon: Lexicon, words: Sequence[tuple[str, Sequence[int]]], count: int
+) -> tuple[Place, ...]:
+    """Words, each with its pieces, then their neighbours, all on one map."""
+    everywhere = np.ones(len(lexicon.words), bool)
+    own = {text: ids for text, ids in words}
+    near = {text: lexicon.nearest(ids, count, everywhere) for text, ids in own.items()}
+    others = {n.text: [n.id] for found in near.values() for n in found}
+    others = {text: ids for text, ids in others.items() if text not in own}
+    every = own | others
+    if not every:
+        return ()
+    places = plane(np.stack([lexicon.vector(ids) for ids in every.values()]))
+    return tuple(
+        Place(text, x, y, near.get(text))
+        for text, (x, y) in zip(every, places.tolist(), strict=True)
+    )
 
 
 def cosines(
-    table: Float[np.ndarray, "*V D"], vector: Float[np.ndarray, "*#V D"]
-) -> Float[np.ndarray, " *V"]:
+    some: Float[np.ndarray, "*#n D"], others: Float[np.ndarray, "*#n D"]
+) -> Float[np.ndarray, " *n"]:
     """Cosines of the angles between vectors, from -1 to 1."""
-    norms = np.linalg.norm(table, axis=-1) * np.linalg.norm(vector, axis=-1)
-    return (table * vector).sum(axis=-1) / np.maximum(norms, 1e-12)
+    norms = np.linalg.norm(some, axis=-1) * np.linalg.norm(others, axis=-1)
+    return (some * others).sum(axis=-1) / np.maximum(norms, 1e-12)
 
 
 def plane(vectors: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n 2"]:
