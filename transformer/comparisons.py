@@ -18,9 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from transformer import alignments, masks, neighbours, observations, seating, text
+from transformer import alignments, masks, observations, seating, text
 from transformer.errors import InputError
 from transformer.layers import Layout
+from transformer.neighbours import cosines
 from transformer.symbols import EOS, PAD
 from transformer.translator import Translator
 
@@ -62,6 +63,8 @@ class Reading(NamedTuple):
 
     words: tuple[str, ...]
     ids: tuple[int, ...]
+    numbers: Int[np.ndarray, " S"]
+    """The word of each token but EOS."""
     ordered: Float[np.ndarray, "stages S D"]
     unordered: Float[np.ndarray, "stages S D"]
 
@@ -102,8 +105,8 @@ def _read(translator: Translator, raw: str) -> Reading:
         )
     read = partial(_stack, translator, ids)
     ordered, unordered = read(np.arange(seating.room(len(ids)))), read(np.zeros(1))
-    words = tuple(normalized.split())
-    return Reading(words, ids, ordered, unordered)
+    numbers = alignments.words(tokenizer, ids[:-1])
+    return Reading(tuple(normalized.split()), ids, numbers, ordered, unordered)
 
 
 def _stack(
@@ -126,16 +129,42 @@ def _shared(one: Reading, other: Reading) -> list[Shared]:
     for place, word in enumerate(other.words):
         left[word].append(place)
     pairs = [
-        (place, left[word].pop(0))
-        for place, word in enumerate(one.words)
-        if left[word]
+        (place, left[word].pop(0)) for place, word in enumerate(one.words) if left[word]
     ]
     return [
         Shared(
             one.words[i],
             (i, j),
-            _alike(one.ordered, other.ordered, (i, j)),
-            _alike(one.unordered, other.unordered, (i, j)),
+            _alike(_word(one.ordered, one, i), _word(other.ordered, other, j)),
+            _alike(_word(one.unordered, one, i), _word(other.unordered, other, j)),
         )
         for i, j in pairs
     ]
+
+
+def _word(
+    stack: Float[np.ndarray, "stages S D"], reading: Reading, place: int
+) -> Float[np.ndarray, "stages D"]:
+    """The mean of the tokens of a word."""
+    return stack[:, : len(reading.numbers)][:, reading.numbers == place].mean(axis=1)
+
+
+def _alike(
+    some: Float[np.ndarray, "stages D"], others: Float[np.ndarray, "stages D"]
+) -> tuple[float, ...]:
+    return tuple(cosines(some, others).tolist())
+
+
+def _order(one: Reading, other: Reading) -> Order | None:
+    if one.ids == other.ids or Counter(one.ids) != Counter(other.ids):
+        return None
+    # The same token twice has no order of its own: the first goes with the first.
+    i, j = (np.argsort(side.ids, kind="stable") for side in (one, other))
+    return Order(
+        _gap(one.ordered[-1][i], other.ordered[-1][j]),
+        _gap(one.unordered[-1][i], other.unordered[-1][j]),
+    )
+
+
+def _gap(some: Float[np.ndarray, "S D"], others: Float[np.ndarray, "S D"]) -> float:
+    return float(np.abs(some - others).max())

@@ -2,7 +2,7 @@
 
     explanation = transformer.explain(translator, "the SBI bank")
     explanation.parts[0].encoder.attention          # "L N S S": who looks where
-    as_json(explanation)                            # all of it, as plain values
+    plain(explanation)                              # all of it, as plain values
 
 S source and T target tokens are counted with EOS; for other letters see `axes`. The
 values are those of the translation: the same modules and parameters (`observations`),
@@ -11,7 +11,6 @@ the same search (`trees`).
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -22,23 +21,23 @@ from jaxtyping import Array, Float, Int
 from transformer import (
     alignments,
     heads,
+    lexicons,
     observations,
     scoring,
     seating,
-    text,
     trees,
 )
 from transformer.alignments import Alignment
-from transformer.axes import Params
 from transformer.errors import InputError
 from transformer.heads import Roles
-from transformer.neighbours import Lexicon, Place, around
+from transformer.neighbours import Place, around
 from transformer.observations import Stack
 from transformer.parts import Outcome
 from transformer.scoring import Ids
 from transformer.strategies import Beam, Greedy
 from transformer.symbols import EOS, PAD
 from transformer.tasks import Task
+from transformer.text import normalize
 from transformer.tokenizer import Tokenizer
 from transformer.translator import Translator
 from transformer.trees import Tree
@@ -131,44 +130,46 @@ class Explanation(NamedTuple):
 
 
 def explain(
-    translator: Translator, raw: str, target: str | None = None, *, beam: int = 4
+    translator: Translator,
+    text: str,
+    target: str | None = None,
+    *,
+    strategy: Beam | None = None,
 ) -> Explanation:
     """What the model does when it translates a text, or reads a given translation.
 
     Args:
         target: whose tokens are explained, instead of those of the best translation.
-        beam: hypotheses of the search.
+        strategy: how to search for it; as `translate` does, if it is not given.
 
     Raises:
         InputError: if a target is given and a side has more tokens than the model was
             trained for.
     """
-    strategy = Beam(width=beam)
-    (greedy,) = translator.translate([raw], strategy=Greedy())
+    strategy = strategy or Beam()
+    (greedy,) = translator.translate([text], strategy=Greedy())
     if target is not None:
-        part = _given(translator, text.normalize(raw), text.normalize(target))
-        return Explanation(raw, target, greedy.text, (), (part,))
-    (found,) = translator.translate([raw], strategy=strategy)
+        part = _given(translator, normalize(text), normalize(target))
+        return Explanation(text, target, greedy.text, (), (part,))
+    (found,) = translator.translate([text], strategy=strategy)
     parts = tuple(
         _searched(translator, task, outcome, strategy)
-        for task, outcome in translator.outcomes(raw, strategy)
+        for task, outcome in translator.outcomes(text, strategy)
     )
-    return Explanation(raw, found.text, greedy.text, found.warnings, parts)
+    return Explanation(text, found.text, greedy.text, found.warnings, parts)
 
 
-def as_json(explanation: Explanation) -> dict[str, Any]:
-    """Plain values under the names of the fields; arrays as lists, six decimals."""
-    return _plain(explanation)
-
-
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """For JSON: named tuples by field, arrays as lists, six decimals."""
     match value:
         case np.ndarray():
             return np.round(value.astype(float), 6).tolist()
-        case tuple(_fields=names):
-            return {name: _plain(getattr(value, name)) for name in names}
+        case tuple() if hasattr(value, "_fields"):
+            return plain(value._asdict())
         case tuple() | list():
-            return [_plain(one) for one in value]
+            return [plain(one) for one in value]
+        case dict():
+            return {name: plain(one) for name, one in value.items()}
         case float():
             return round(value, 6)
     return value
@@ -209,15 +210,14 @@ def _part(
     read, written = (_tokens(*side) for side in sides)
     log_probs, encoder, decoder = _seen(translator, ids)
     assert decoder.cross is not None
-    look = alignments.upper(decoder.cross[:, None])[0]
+    look = np.asarray(alignments.upper(decoder.cross[:, None])[0])
     words = [np.array(side.words[:-1]) for side in (read, written)]
-    vectors = _vectors(encoder, heads.of_encoder)
     return Part(
         source=read,
         target=written,
-        encoder=vectors,
-        decoder=_vectors(decoder, heads.of_decoder),
-        positions=vectors.inputs - vectors.embeddings,
+        encoder=encoder,
+        decoder=decoder,
+        positions=encoder.inputs - encoder.embeddings,
         steps=tuple(_choices(translator.tokenizers.target, row) for row in log_probs),
         chosen=tuple(
             float(np.exp(row[id])) for row, id in zip(log_probs, ids[1], strict=True)
@@ -247,16 +247,21 @@ def _tokens(tokenizer: Tokenizer, normalized: str, ids: Sequence[int]) -> Tokens
 
 def _seen(
     translator: Translator, ids: Ids
-) -> tuple[Float[np.ndarray, "T V"], Stack, Stack]:
+) -> tuple[Float[np.ndarray, "T V"], Vectors, Vectors]:
     """What passes through the network, without padding and the axis of sentences."""
     model, params = translator.model, translator.params
     source, target = map(_row, ids)
     memory, read = observations.encoder(model, params, source)
     shifted = scoring.shifted(target)
     log_probs, written = observations.decoder(model, params, shifted, memory)
-    found = jax.device_get((log_probs, read, written))
+    found: Any = jax.device_get((log_probs, read, written))
+    log_probs, read, written = found
     lengths = len(ids[0]), len(ids[1])
-    return found[0][0, : lengths[1]], *map(partial(_cut, lengths), found[1:])
+    return (
+        log_probs[0, : lengths[1]],
+        _vectors(read, lengths, heads.of_encoder),
+        _vectors(written, lengths, heads.of_decoder),
+    )
 
 
 def _row(ids: Sequence[int]) -> Int[Array, "1 T"]:
@@ -266,22 +271,22 @@ def _row(ids: Sequence[int]) -> Int[Array, "1 T"]:
     return jnp.asarray(row)
 
 
-def _cut(lengths: tuple[int, int], stack: Stack) -> Stack:
+def _vectors(
+    stack: Stack, lengths: tuple[int, int], roles: Callable[[np.ndarray], Roles]
+) -> Vectors:
+    """Of the only sentence, without padding."""
     source, target = lengths
     length = source if stack.cross is None else target
-    cross = stack.cross
-    return Stack(
+    attention = stack.attention[:, 0, :, :length, :length]
+    return Vectors(
         stack.embeddings[0, :length],
         stack.inputs[0, :length],
         stack.layers[:, 0, :length],
         stack.output[0, :length],
-        stack.attention[:, 0, :, :length, :length],
-        None if cross is None else cross[:, 0, :, :length, :source],
+        attention,
+        None if stack.cross is None else stack.cross[:, 0, :, :length, :source],
+        roles(attention),
     )
-
-
-def _vectors(stack: Stack, roles: Callable[[np.ndarray], Roles]) -> Vectors:
-    return Vectors(*stack, roles=roles(stack.attention))
 
 
 def _choices(
@@ -293,24 +298,11 @@ def _choices(
     )
 
 
-def lexicons(translator: Translator) -> tuple[Lexicon, Lexicon]:
-    """The words of source and target; the same one twice for a joint vocabulary."""
-    tables = translator.params["params"]
-    target = _lexicon(translator.tokenizers.target, tables["embedding"])
-    if translator.tokenizers.joint:
-        return target, target
-    return _lexicon(translator.tokenizers.source, tables["source_embedding"]), target
-
-
-def _lexicon(tokenizer: Tokenizer, embedding: Params) -> Lexicon:
-    return Lexicon(tokenizer, np.asarray(embedding["table"]))
-
-
 def _words(translator: Translator, source: Tokens) -> tuple[Place, ...]:
     """The words of the source and their neighbours."""
     pieces = defaultdict(list)
     for id, word in zip(source.ids, source.words, strict=True):
         pieces[word].append(id)
     words = [(text, pieces[n]) for n, text in enumerate(source.text.split())]
-    lexicon, _ = lexicons(translator)
+    lexicon, _ = lexicons.lexicons(translator)
     return around(lexicon, words, NEAREST)

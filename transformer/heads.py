@@ -1,8 +1,8 @@
 """What each head of an attention mostly does, in a word.
 
 Voita et al. 2019, "Analyzing Multi-Head Self-Attention", find heads that look at the
-neighbouring word, heads that follow the grammar, and heads for rare words. Names for
-more than the first would need a parse of the sentence; those here need only the weights.
+neighbouring word, heads that follow the grammar, and heads for rare words. Telling the
+latter apart would need a parse of the sentence; the roles here need only the weights.
 """
 
 from collections.abc import Callable

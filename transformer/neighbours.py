@@ -1,4 +1,4 @@
-"""Which words mean alike, as far as the embeddings know: neighbours and a map of them."""
+"""Which words mean alike, as far as embeddings know: neighbours, and a map of them."""
 
 import re
 import unicodedata
@@ -106,7 +106,7 @@ def cosines(
 ) -> Float[np.ndarray, " *n"]:
     """Cosines of the angles between vectors, from -1 to 1."""
     norms = np.linalg.norm(some, axis=-1) * np.linalg.norm(others, axis=-1)
-    return (some * others).sum(axis=-1) / np.maximum(norms, 1e-12)
+    return np.clip((some * others).sum(axis=-1) / np.maximum(norms, 1e-12), -1, 1)
 
 
 def plane(vectors: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n 2"]:

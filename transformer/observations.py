@@ -29,19 +29,19 @@ from transformer.positions import Learned, Sinusoidal, Unadded
 
 
 class Stack(NamedTuple):
-    """What passed through the encoder or the decoder."""
+    """What passed through the encoder or the decoder; on the device, or in NumPy."""
 
-    embeddings: Float[Array, "B T D"]
+    embeddings: Float[Any, "B T D"]
     """Rows of the table, scaled by √D: what a token is, wherever it stands."""
-    inputs: Float[Array, "B T D"]
+    inputs: Float[Any, "B T D"]
     """With positions, where they are added; what the first layer reads."""
-    layers: Float[Array, "L B T D"]
+    layers: Float[Any, "L B T D"]
     """What each layer returns."""
-    output: Float[Array, "B T D"]
+    output: Float[Any, "B T D"]
     """What leaves the stack: in a pre-norm network, the last layer's, normalised."""
-    attention: Float[Array, "L B N T T"]
+    attention: Float[Any, "L B N T T"]
     """How each position looks at those of its own side; rows sum to 1."""
-    cross: Float[Array, "L B N T S"] | None
+    cross: Float[Any, "L B N T S"] | None
     """How each looks at the source; None in the encoder."""
 
 

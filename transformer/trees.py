@@ -7,12 +7,12 @@ It is the search that translates, stopped after every step to be looked at.
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
 from transformer import search, seating
 from transformer.axes import Params
@@ -59,10 +59,10 @@ class Tree(NamedTuple):
 class Candidates(NamedTuple):
     """The likeliest continuations of a step, more than are kept, best first."""
 
-    sums: Float[np.ndarray, " C"]
-    parents: Int[np.ndarray, " C"]
-    tokens: Int[np.ndarray, " C"]
-    log_probs: Float[np.ndarray, " C"]
+    sums: Float[Any, " C"]
+    parents: Int[Any, " C"]
+    tokens: Int[Any, " C"]
+    log_probs: Float[Any, " C"]
 
 
 def grown(
@@ -87,7 +87,7 @@ def grown(
 
 
 def _begun(
-    model: Transformer, params: Params, source: Int[Array, "1 S"], strategy: Beam
+    model: Transformer, params: Params, source: Int[np.ndarray, "1 S"], strategy: Beam
 ) -> tuple[Memory, State]:
     """What is known of the source, and the search before its first step."""
     network = Alone(model)
