@@ -182,7 +182,9 @@ def _prints(embeddings: Float[np.ndarray, "T D"]) -> list[str]:
 
 def _waves(positions: Float[np.ndarray, "S D"]) -> str:
     most = float(np.abs(positions).max(initial=0))
-    return pixels.signed(positions, most) if most > 0 else ""
+    # Sines and cosines alternate; each by themselves they are waves to the eye.
+    halves = np.concatenate([positions[:, ::2], positions[:, 1::2]], axis=1)
+    return pixels.signed(halves, most) if most > 0 else ""
 
 
 def _distances(positions: Float[np.ndarray, "S D"]) -> Trend | None:
