@@ -18,7 +18,8 @@ NARROW = 330
 LONGEST = 18
 """Letters of a label."""
 
-_MARGIN = 26
+_MARGIN = 26.0
+"""Pixels around the dots."""
 _OWN, _OTHER = 9.5, 7.0
 """Pixels across of a letter, about."""
 
@@ -49,8 +50,8 @@ class _Box(NamedTuple):
 
 
 _SIDES = (
-    ("start", 8, 4),
-    ("end", -8, 4),
+    ("start", 10, 5),
+    ("end", -10, 5),
     ("middle", 0, -10),
     ("middle", 0, 18),
     ("start", 6, -6),
@@ -66,8 +67,8 @@ def spots(places: Sequence[Place]) -> list[Spot]:
 
     Each map fills the frame, so distances across and up have scales of their own.
     """
-    across = _scaled([place.x for place in places], _MARGIN, NARROW - _MARGIN)
-    up = _scaled([-place.y for place in places], _MARGIN, HEIGHT - _MARGIN)
+    across = _scaled([place.x for place in places], NARROW)
+    up = _scaled([-place.y for place in places], HEIGHT)
     numbers = {place.text: n for n, place in reversed(list(enumerate(places)))}
     taken = [_Box(x - 4, y - 4, x + 4, y + 4) for x, y in zip(across, up, strict=True)]
     found = []
@@ -92,13 +93,13 @@ def brief(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
-def _scaled(values: Sequence[float], low: float, high: float) -> list[float]:
-    """Values spread over an interval; its middle if they are all the same."""
+def _scaled(values: Sequence[float], room: int) -> list[float]:
+    """Values spread over a frame; in its middle if they are all the same."""
     least, most = min(values, default=0.0), max(values, default=0.0)
     if most - least < 1e-9:
-        return [(low + high) / 2] * len(values)
-    scale = (high - low) / (most - least)
-    return [round(low + scale * (value - least), 1) for value in values]
+        return [room / 2] * len(values)
+    scale = (room - 2 * _MARGIN) / (most - least)
+    return [round(_MARGIN + scale * (value - least), 1) for value in values]
 
 
 def _side(

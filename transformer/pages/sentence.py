@@ -5,6 +5,7 @@ or a key: attention, and which words, hypotheses and sentences are shown.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,8 +47,8 @@ class Chip(NamedTuple):
     piece: str
     id: int
     picture: str
-    begins: bool
-    """Whether it begins a word."""
+    ends: bool
+    """Whether it is the last of a word."""
 
 
 class Step(NamedTuple):
@@ -171,8 +172,8 @@ def _chips(
     tokens: Tokens, embeddings: Float[np.ndarray, "T D"] | None
 ) -> tuple[Chip, ...]:
     pictures = [""] * len(tokens.ids) if embeddings is None else _prints(embeddings)
-    begins = [True, *(a != b for a, b in zip(tokens.words, tokens.words[1:]))]
-    return tuple(map(Chip, tokens.pieces, tokens.ids, pictures, begins))
+    ends = [*(one != other for one, other in pairwise(tokens.words)), True]
+    return tuple(map(Chip, tokens.pieces, tokens.ids, pictures, ends))
 
 
 def _prints(embeddings: Float[np.ndarray, "T D"]) -> list[str]:

@@ -46,7 +46,7 @@ def trend(values: Sequence[float], labels: Sequence[str]) -> Trend:
         for n, (value, label) in enumerate(zip(values, labels, strict=True))
     )
     path = "M" + "L".join(f"{dot.x:g} {dot.y:g}" for dot in dots)
-    marks = (0, 0.5, 1) if low == 0 else (-1, 0, 1)
+    marks = (0.0, 0.5, 1.0) if low == 0 else (-1.0, 0.0, 1.0)
     return Trend(dots, path, tuple(Tick(_height(m, low), f"{m:g}") for m in marks))
 
 

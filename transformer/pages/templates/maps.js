@@ -2,6 +2,7 @@
 // A word that is pointed at, or chosen, is tied to its neighbours.
 {
   const SVG = "http://www.w3.org/2000/svg";
+  const HINT = "Point at a word of the sentence, or choose it above, to see its neighbours.";
 
   for (const panel of document.querySelectorAll(".map")) {
     const plot = panel.querySelector(".plot");
@@ -30,7 +31,7 @@
       ties.replaceChildren();
       for (const spot of spots.values()) spot.classList.remove("near", "centre");
       plot.classList.toggle("pointed", number !== null);
-      told.textContent = "";
+      told.textContent = HINT;
       if (number === null) return;
       const centre = spots.get(number);
       const near = JSON.parse(centre.dataset.near);
@@ -60,5 +61,6 @@
       button.addEventListener("blur", () => show(chosen));
     }
     words.hidden = false;
+    show(null);
   }
 }
