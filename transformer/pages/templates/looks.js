@@ -4,7 +4,7 @@
   const SVG = "http://www.w3.org/2000/svg";
   const FAINT = 0.02; // Lines that carry less are left out.
   const ROW = 34; // Pixels; as in the style.
-  const HINT = "Point at a token, or move to it with Tab and the arrow keys, to see where it looks.";
+  const HINT = "Point at a token, or move to it with Tab and the arrow keys, to see where it looks; a click or Enter keeps it.";
   const data = JSON.parse(document.getElementById("looks").textContent);
 
   const decoded = (look) => ({
@@ -40,8 +40,10 @@
     const [threads, thumbs, side] = [find(".threads"), find(".thumbs"), { from: find(".from"), to: find(".to") }];
     let look = looks[0];
     let grid = null;
+    let [held, pinned] = [null, null]; // By keys, by a click: [side, number] of a token.
+    const rest = () => draw(held ?? pinned);
 
-    // Draws all looks, or those from or to one token: [side, number].
+    // Draws all looks, or those from or to one token.
     const draw = (token) => {
       const [rows, columns] = [look.from.length, look.to.length];
       threads.replaceChildren();
@@ -71,12 +73,15 @@
         for (const button of list.querySelectorAll("button")) {
           button.style.removeProperty("--share");
           button.classList.remove("centre");
+          button.setAttribute("aria-pressed", "false");
         }
       }
+      const button = ([name, number]) => side[name].children[number].firstChild;
+      if (pinned) button(pinned).setAttribute("aria-pressed", "true");
       if (!token) return;
       const other = token[0] === "from" ? side.to : side.from;
       shares(token).forEach((share, n) => other.children[n].firstChild.style.setProperty("--share", share));
-      side[token[0]].children[token[1]].firstChild.classList.add("centre");
+      button(token).classList.add("centre");
     };
 
     const sentence = (token) => {
@@ -102,9 +107,19 @@
         text.textContent = plain(piece) || piece;
         button.append(text);
         button.addEventListener("pointerenter", () => draw([name, number]));
-        button.addEventListener("focus", () => draw([name, number]));
-        button.addEventListener("blur", () => draw(null));
-        button.addEventListener("click", () => button.focus()); // Safari does not by itself.
+        button.addEventListener("focus", () => {
+          held = button.matches(":focus-visible") ? [name, number] : null;
+          rest();
+        });
+        button.addEventListener("blur", () => {
+          held = null;
+          rest();
+        });
+        button.addEventListener("click", () => {
+          const again = pinned?.[0] === name && pinned[1] === number;
+          pinned = again ? null : [name, number];
+          rest();
+        });
         return button;
       });
       side[name].replaceChildren(...buttons.map((button) => {
@@ -124,12 +139,6 @@
       buttons[now].tabIndex = -1;
       buttons[to].tabIndex = 0;
       buttons[to].focus();
-    };
-
-    const leave = (event) => {
-      const held = event.currentTarget.querySelector("button:focus");
-      const number = held ? [...event.currentTarget.querySelectorAll("button")].indexOf(held) : -1;
-      draw(held ? [event.currentTarget === side.from ? "from" : "to", number] : null);
     };
 
     const thumb = (layer, head) => {
@@ -155,11 +164,12 @@
         const chosen = Number(canvas.dataset.layer) === layer && [-1, Number(canvas.dataset.head)].includes(Number(heads.value));
         canvas.classList.toggle("chosen", chosen);
       }
-      draw(null);
+      rest();
     };
 
     const change = (number, layer, head) => {
       look = looks[number];
+      [held, pinned] = [null, null];
       threads.setAttribute("viewBox", `0 0 100 ${ROW * Math.max(look.from.length, look.to.length)}`);
       threads.setAttribute("height", ROW * Math.max(look.from.length, look.to.length));
       layers.replaceChildren(...[...Array(look.layers).keys()].map((n) => option(n, `${n + 1}`)));
@@ -180,7 +190,7 @@
     }
     for (const tokens of Object.values(side)) {
       tokens.addEventListener("keydown", move);
-      tokens.addEventListener("pointerleave", leave);
+      tokens.addEventListener("pointerleave", rest);
     }
     const show = (key, layer, head) => {
       const number = looks.findIndex((one) => one.key === key);
