@@ -161,11 +161,11 @@ def explain(
 
 def plain(value: Any) -> Any:
     """For JSON: named tuples by field, arrays as lists, six decimals."""
+    if hasattr(value, "_asdict"):
+        return plain(value._asdict())
     match value:
         case np.ndarray():
             return np.round(value.astype(float), 6).tolist()
-        case tuple() if hasattr(value, "_fields"):
-            return plain(value._asdict())
         case tuple() | list():
             return [plain(one) for one in value]
         case dict():
@@ -210,7 +210,7 @@ def _part(
     read, written = (_tokens(*side) for side in sides)
     log_probs, encoder, decoder = _seen(translator, ids)
     assert decoder.cross is not None
-    look = np.asarray(alignments.upper(decoder.cross[:, None])[0])
+    look = np.asarray(alignments.upper(jnp.asarray(decoder.cross)[:, None])[0])
     words = [np.array(side.words[:-1]) for side in (read, written)]
     return Part(
         source=read,

@@ -31,7 +31,7 @@ FLAT = 0.8
 
 def of_encoder(weights: Float[np.ndarray, "L N S S"]) -> Roles:
     """A role for each head that looks at a source, EOS at its end."""
-    return _roles(weights, lambda one: {END: one[:, -1].mean()})
+    return _roles(weights, lambda one: {END: float(one[:, -1].mean())})
 
 
 def of_decoder(weights: Float[np.ndarray, "L N T T"]) -> Roles:
@@ -39,7 +39,7 @@ def of_decoder(weights: Float[np.ndarray, "L N T T"]) -> Roles:
 
     The first row is left out: it can look at nothing but itself.
     """
-    return _roles(weights, lambda one: {BEGIN: one[1:, 0].mean()})
+    return _roles(weights, lambda one: {BEGIN: float(one[1:, 0].mean())})
 
 
 def _roles(weights: Float[np.ndarray, "L N T T"], special: Special) -> Roles:
@@ -52,9 +52,9 @@ def _role(weights: Float[np.ndarray, "T T"], special: dict[str, float]) -> str:
     if count < 3:  # every look is at a neighbour, at itself, or at an end
         return CONTENT
     shares = special | {
-        PREVIOUS: np.diagonal(weights, -1).mean(),
-        SAME: np.diagonal(weights).mean(),
-        NEXT: np.diagonal(weights, 1).mean(),
+        PREVIOUS: float(np.diagonal(weights, -1).mean()),
+        SAME: float(np.diagonal(weights).mean()),
+        NEXT: float(np.diagonal(weights, 1).mean()),
     }
     role = max(shares, key=lambda name: shares[name])
     if shares[role] >= SHARE:
