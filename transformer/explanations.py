@@ -107,6 +107,8 @@ class Part(NamedTuple):
     """The probability of what did come."""
     tree: Tree | None
     """The beam search; None where the target was given."""
+    branches: tuple[str, ...]
+    """The pieces of the nodes of the tree."""
     alignment: Alignment
     """Words of source and target that belong together."""
     words: tuple[Place, ...]
@@ -221,6 +223,10 @@ def _part(
             float(np.exp(row[id])) for row, id in zip(log_probs, ids[1], strict=True)
         ),
         tree=tree,
+        branches=tuple(
+            translator.tokenizers.target.piece(node.id)
+            for node in (tree.nodes if tree else ())
+        ),
         alignment=_within(alignments.links(look, *words), read, written),
         words=_words(translator, read),
     )
