@@ -9,8 +9,7 @@ import pytest
 from invented import HOSTILE
 from webpages import Page
 
-from transformer import pages
-from transformer.pages import sentence
+from transformer import pages, panels
 
 library = pytest.importorskip(
     "playwright.sync_api", reason="the extra `browser` is not installed"
@@ -62,7 +61,7 @@ def shared(browser, tmp_path_factory):
     second = invented.explanation("a dog", "ein Hund")
     compared = invented.comparison("the river bank", "the SBI bank", "bank")
     path = tmp_path_factory.mktemp("shared") / "page.html"
-    pages.write(path, sentence.page([FIRST, second], compared))
+    pages.write(path, panels.page([FIRST, second], compared))
     tab = browser.new_page()
     tab.set_default_timeout(5000)
     tab.goto(path.as_uri())
@@ -86,12 +85,12 @@ def told(tab):
 
 
 def test_the_page_opens_without_network_and_without_a_complaint(opened):
-    tab = opened(sentence.page([FIRST], None))
+    tab = opened(panels.page([FIRST], None))
     assert tab.is_visible("#sheet-0 .threads") and opened.noted == []
 
 
 def test_a_token_that_is_pointed_at_shows_where_it_looks(tab):
-    [look, *_] = Page(sentence.page([FIRST], None)).data("looks")[0]
+    [look, *_] = Page(panels.page([FIRST], None)).data("looks")[0]
     tab.select_option("#sheet-0 .layer", label="1")
     for head in (0, 1):
         tab.select_option("#sheet-0 .head", label=str(head + 1))
@@ -99,13 +98,15 @@ def test_a_token_that_is_pointed_at_shows_where_it_looks(tab):
         tab.hover("h1")
         tab.hover("#sheet-0 .from li:nth-child(2) button")
         goal = look["to"][row.argmax()].removeprefix("▁")
-        assert told(tab).startswith(f"“river” looks at “{goal}” {row.max() / 2.55:.0f} %")
+        assert told(tab).startswith(
+            f"“river” looks at “{goal}” {row.max() / 2.55:.0f} %"
+        )
         lines = tab.locator("#sheet-0 .threads path").count()
         assert lines == (row / 255 >= 0.02).sum()
 
 
 def test_all_heads_are_averaged_and_a_square_chooses_one(tab):
-    look = Page(sentence.page([FIRST], None)).data("looks")[0][2]
+    look = Page(panels.page([FIRST], None)).data("looks")[0][2]
     tab.click("text=Between: translation to source")
     row = weights(look)[-1].mean(axis=0)[0]
     tab.hover("#sheet-0 .from li:first-child button")
@@ -153,7 +154,9 @@ def test_a_head_is_shown_from_its_summary(tab):
 
 def test_a_word_is_tied_to_its_neighbours(tab):
     tab.focus("#sheet-0 .words button >> nth=2")
-    assert tab.inner_text("#sheet-0 .map .told").startswith("Nearest to bank: near2 0.50")
+    assert tab.inner_text("#sheet-0 .map .told").startswith(
+        "Nearest to bank: near2 0.50"
+    )
     assert tab.locator("#sheet-0 .ties line").count() == 1
     tab.hover("h1")
     tab.focus("#sheet-0 .head")
@@ -187,7 +190,7 @@ def test_nothing_is_wider_than_the_screen(opened, width):
     ]
     compared = invented.comparison("x" * 500, "the SBI bank", "x" * 500)
     tab = opened(
-        sentence.page(explanations, compared), viewport={"width": width, "height": 800}
+        panels.page(explanations, compared), viewport={"width": width, "height": 800}
     )
     for number in range(len(explanations)):
         if number:
@@ -200,7 +203,7 @@ def test_nothing_is_wider_than_the_screen(opened, width):
 
 
 def test_hostile_text_is_seen_and_runs_nothing(opened):
-    html = sentence.page(
+    html = panels.page(
         [invented.explanation(HOSTILE, HOSTILE)],
         invented.comparison(HOSTILE, HOSTILE, HOSTILE),
     )
@@ -214,7 +217,7 @@ def test_hostile_text_is_seen_and_runs_nothing(opened):
 
 
 def test_the_policy_stops_what_would_run_if_it_were_not_escaped(opened):
-    html = sentence.page([FIRST], None)
+    html = panels.page([FIRST], None)
     tab = opened(html.replace("</main>", f"{HOSTILE}</main>"))
     assert tab.title().startswith("Under the hood")
     assert any("Content Security Policy" in text for text in opened.noted)
@@ -222,7 +225,7 @@ def test_the_policy_stops_what_would_run_if_it_were_not_escaped(opened):
 
 def test_without_scripts_all_is_read(opened):
     second = invented.explanation("a dog", "ein Hund")
-    tab = opened(sentence.page([FIRST, second], None), java_script_enabled=False)
+    tab = opened(panels.page([FIRST, second], None), java_script_enabled=False)
     for number in (0, 1):
         for panel in ("tokens", "map", "positions", "roles", "steps", "tree"):
             assert tab.is_visible(f"#s{number}-{panel}")
@@ -232,7 +235,7 @@ def test_without_scripts_all_is_read(opened):
 
 def test_there_is_a_light_and_a_dark_page(opened):
     shades = [
-        opened(sentence.page([FIRST], None), color_scheme=scheme).evaluate(
+        opened(panels.page([FIRST], None), color_scheme=scheme).evaluate(
             "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
         )
         for scheme in ("light", "dark")

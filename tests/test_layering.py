@@ -125,10 +125,11 @@ RUNGS: list[dict[str, str]] = [
             "optimizers parallel processes step tokenizer training update weights"
         ),
         "insights": (
-            "comparisons errors explanations lexicons pages strategies streams "
-            "translator walks"
+            "comparisons errors explanations lexicons pages panels strategies "
+            "streams translator walks"
         ),
         "journal": "evaluation pages",
+        "panels": "comparisons explanations heads neighbours pages trees",
         "scripts": "devices errors processes",
         "step": "axes batches layers losses masks model parallel symbols",
         "training": (

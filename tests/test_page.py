@@ -9,7 +9,8 @@ import pytest
 from invented import HOSTILE
 from webpages import Page
 
-from transformer.pages import beams, looks, maps, pixels, sentence
+from transformer import panels
+from transformer.panels import beams, looks, maps, pixels
 
 TWENTY = " ".join(f"word{n}" for n in range(20))
 THIRTY = " ".join(f"wort{n}" for n in range(30))
@@ -24,7 +25,7 @@ def base():
 
 def page(*texts):
     explanations = [invented.explanation(text, text[::-1]) for text in texts]
-    return sentence.page(explanations, None)
+    return panels.page(explanations, None)
 
 
 def scripts(html):
@@ -33,11 +34,11 @@ def scripts(html):
 
 
 def test_a_sentence_of_twenty_words_takes_less_than_two_megabytes(base):
-    assert len(sentence.page([base], None).encode()) < 2_000_000
+    assert len(panels.page([base], None).encode()) < 2_000_000
 
 
 def test_the_script_has_every_weight_of_every_head(base):
-    [drawn] = Page(sentence.page([base], None)).data("looks")
+    [drawn] = Page(panels.page([base], None)).data("looks")
     assert [look["key"] for look in drawn] == KINDS
     [part] = base.parts
     weights = part.encoder.attention, part.decoder.attention, part.decoder.cross
@@ -56,23 +57,28 @@ def test_what_writes_looks_at_what_was_written_before():
 
 def test_of_a_long_text_averages_are_shown(base, monkeypatch):
     monkeypatch.setattr(looks, "MOST", 50_000)
-    [drawn] = Page(sentence.page([base], None)).data("looks")
+    [drawn] = Page(panels.page([base], None)).data("looks")
     assert {(look["layers"], look["heads"]) for look in drawn} == {(6, 1)}
     monkeypatch.setattr(looks, "MOST", 5_000)
-    html = sentence.page([base], None)
+    html = panels.page([base], None)
     [drawn] = Page(html).data("looks")
     assert {(look["layers"], look["heads"]) for look in drawn} == {(1, 1)}
     assert "shown as their average" in html
 
 
-@pytest.mark.parametrize("text", [HOSTILE, "x" * 2000, "שלום עולם", "🏳️‍🌈 \x00", "", " "])
+@pytest.mark.parametrize(
+    "text", [HOSTILE, "x" * 2000, "שלום עולם", "🏳️‍🌈 \x00", "", " "]
+)
 def test_any_text_is_shown_as_text_and_adds_nothing_that_runs(text):
     plain, html = page("a b"), page(text)
     assert scripts(html) == scripts(plain)
     tags = {tag for tag, _ in Page(html).elements}
     assert tags <= {tag for tag, _ in Page(page("a b", "")).elements}
     attributes = {name for _, attrs in Page(html).elements for name in attrs}
-    assert not {name for name in attributes if name.startswith("on")} | {"style"} & attributes
+    assert (
+        not {name for name in attributes if name.startswith("on")}
+        | {"style"} & attributes
+    )
     assert Page(html).policy == Page(plain).policy
     shown = re.sub(r"\s", "", "".join(Page(html).inside))
     assert re.sub(r"\s", "", text[:50]) in shown
@@ -80,8 +86,8 @@ def test_any_text_is_shown_as_text_and_adds_nothing_that_runs(text):
 
 def test_a_comparison_is_text_too():
     compared = invented.comparison(HOSTILE, HOSTILE[::-1], HOSTILE)
-    html = sentence.page([], compared)
-    assert scripts(html) == scripts(sentence.page([], None))
+    html = panels.page([], compared)
+    assert scripts(html) == scripts(panels.page([], None))
     assert HOSTILE in "".join(Page(html).inside)
 
 
@@ -111,7 +117,9 @@ def test_ids_are_given_once_and_what_is_referred_to_is_there():
     elements = Page(page("the bank", "a dog", "")).elements
     ids = [attrs["id"] for _, attrs in elements if "id" in attrs]
     assert len(ids) == len(set(ids))
-    named = {attrs["aria-labelledby"] for _, attrs in elements if "aria-labelledby" in attrs}
+    named = {
+        attrs["aria-labelledby"] for _, attrs in elements if "aria-labelledby" in attrs
+    }
     assert named <= set(ids)
 
 
@@ -127,7 +135,10 @@ def test_no_label_of_a_map_lies_on_another():
     spots = maps.spots(invented.places([f"word{n}" for n in range(40)]))
     assert any(spot.crowded for spot in spots)
     assert not any(spot.crowded for spot in spots if spot.own)
-    assert len({(spot.x, spot.y) for spot in maps.spots(invented.places(["a"] * 3)[:3])}) == 3
+    assert (
+        len({(spot.x, spot.y) for spot in maps.spots(invented.places(["a"] * 3)[:3])})
+        == 3
+    )
     for spot in spots:
         assert 0 <= spot.x <= 100 and 0 <= spot.y <= maps.HEIGHT
 
@@ -171,7 +182,9 @@ def test_pictures_tell_signs_and_sizes():
     assert picture == same != other
 
 
-@pytest.mark.parametrize(("dim", "shape"), [(128, (8, 16)), (512, (16, 32)), (7, (1, 7))])
+@pytest.mark.parametrize(
+    ("dim", "shape"), [(128, (8, 16)), (512, (16, 32)), (7, (1, 7))]
+)
 def test_a_vector_is_folded_as_near_to_a_square_as_it_can_be(dim, shape):
     vector = np.arange(dim)
     folded = pixels.folded(vector.astype(float))
