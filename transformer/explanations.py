@@ -227,9 +227,15 @@ def _part(
             translator.tokenizers.target.piece(node.id)
             for node in (tree.nodes if tree else ())
         ),
-        alignment=alignments.links(look, *words),
+        alignment=_within(alignments.links(look, *words), read, written),
         words=_words(translator, read),
     )
+
+
+def _within(links: Alignment, source: Tokens, target: Tokens) -> Alignment:
+    """Without words that a model wrote and that are none in its text, as ▁▁."""
+    counts = len(source.text.split()), len(target.text.split())
+    return [(i, j) for i, j in links if i < counts[0] and j < counts[1]]
 
 
 def _tokens(tokenizer: Tokenizer, normalized: str, ids: Sequence[int]) -> Tokens:
