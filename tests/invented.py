@@ -11,7 +11,10 @@ from transformer.neighbours import Neighbour, Place
 from transformer.symbols import EOS
 from transformer.trees import Node, Tree
 
-HOSTILE = "</script><script>document.title='run'</script><img src=x onerror='document.title=1'>\"&\u202e"
+HOSTILE = (
+    "</script><script>document.title='run'</script>"
+    "<img src=x onerror='document.title=1'>\"&\u202e"
+)
 """What runs where a page takes text for markup."""
 
 
@@ -83,7 +86,9 @@ def tree(steps):
         parent, total = 2 * (step - 1) if step else -1, -0.5 * (step + 1)
         last = step == steps - 1
         better, worse = ("ended", "ended") if last else ("kept", "pruned")
-        nodes.append(Node(parent, step, 7, -0.5, total, total if last else None, better))
+        nodes.append(
+            Node(parent, step, 7, -0.5, total, total if last else None, better)
+        )
         nodes.append(Node(parent, step, 8, -2.0, total - 1.5, None, worse))
     return Tree(tuple(nodes), tuple(range(0, 2 * steps, 2)))
 

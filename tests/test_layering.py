@@ -128,9 +128,7 @@ RUNGS: list[dict[str, str]] = [
             "translator walks"
         ),
         "journal": "evaluation pages",
-        "pages": (
-            "comparisons config explanations heads neighbours reports trees"
-        ),
+        "pages": ("comparisons config explanations heads neighbours reports trees"),
         "scripts": "devices errors processes",
         "step": "axes batches layers losses masks model parallel symbols",
         "training": (

@@ -1,4 +1,4 @@
-"""The page of a sentence: texts stay text, the numbers are all there, it stays small."""
+"""The page of a sentence: texts stay text, numbers are all there, it stays small."""
 
 import base64
 import re
@@ -65,14 +65,19 @@ def test_of_a_long_text_averages_are_shown(base, monkeypatch):
     assert "shown as their average" in html
 
 
-@pytest.mark.parametrize("text", [HOSTILE, "x" * 2000, "שלום עולם", "🏳️‍🌈 \x00", "", " "])
+@pytest.mark.parametrize(
+    "text", [HOSTILE, "x" * 2000, "שלום עולם", "🏳️‍🌈 \x00", "", " "]
+)
 def test_any_text_is_shown_as_text_and_adds_nothing_that_runs(text):
     plain, html = page("a b"), page(text)
     assert scripts(html) == scripts(plain)
     tags = {tag for tag, _ in Page(html).elements}
     assert tags <= {tag for tag, _ in Page(page("a b", "")).elements}
     attributes = {name for _, attrs in Page(html).elements for name in attrs}
-    assert not {name for name in attributes if name.startswith("on")} | {"style"} & attributes
+    assert (
+        not {name for name in attributes if name.startswith("on")}
+        | {"style"} & attributes
+    )
     assert Page(html).policy == Page(plain).policy
     shown = re.sub(r"\s", "", "".join(Page(html).inside))
     assert re.sub(r"\s", "", text[:50]) in shown
@@ -111,7 +116,9 @@ def test_ids_are_given_once_and_what_is_referred_to_is_there():
     elements = Page(page("the bank", "a dog", "")).elements
     ids = [attrs["id"] for _, attrs in elements if "id" in attrs]
     assert len(ids) == len(set(ids))
-    named = {attrs["aria-labelledby"] for _, attrs in elements if "aria-labelledby" in attrs}
+    named = {
+        attrs["aria-labelledby"] for _, attrs in elements if "aria-labelledby" in attrs
+    }
     assert named <= set(ids)
 
 
@@ -123,11 +130,10 @@ def test_every_panel_says_in_two_sentences_what_one_sees():
     assert all(text.endswith(".") for pair in texts for text in pair)
 
 
-def test_no_label_of_a_map_lies_on_another():
+def test_labels_of_a_map_are_left_out_where_there_is_no_room():
     spots = maps.spots(invented.places([f"word{n}" for n in range(40)]))
     assert any(spot.crowded for spot in spots)
-    assert not any(spot.crowded for spot in spots if spot.own)
-    assert len({(spot.x, spot.y) for spot in maps.spots(invented.places(["a"] * 3)[:3])}) == 3
+    assert not any(spot.crowded for spot in maps.spots(invented.places(["a", "b"])))
     for spot in spots:
         assert 0 <= spot.x <= 100 and 0 <= spot.y <= maps.HEIGHT
 
@@ -171,7 +177,9 @@ def test_pictures_tell_signs_and_sizes():
     assert picture == same != other
 
 
-@pytest.mark.parametrize(("dim", "shape"), [(128, (8, 16)), (512, (16, 32)), (7, (1, 7))])
+@pytest.mark.parametrize(
+    ("dim", "shape"), [(128, (8, 16)), (512, (16, 32)), (7, (1, 7))]
+)
 def test_a_vector_is_folded_as_near_to_a_square_as_it_can_be(dim, shape):
     vector = np.arange(dim)
     folded = pixels.folded(vector.astype(float))

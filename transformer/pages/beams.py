@@ -63,15 +63,16 @@ def drawn(tree: Tree, pieces: Sequence[str]) -> Drawn:
     root = (DOT, spots[0][1] if spots else ROW)
     branches = [
         Branch(
-            n,
-            node.parent,
-            _brief(pieces[n]),
-            texts[n].strip(),
-            *spots[n],
-            _line(spots[node.parent] if node.parent >= 0 else root, spots[n]),
-            "best" if n in tree.best else node.fate,
-            round(math.exp(node.log_prob), 4),
-            node.score,
+            number=n,
+            parent=node.parent,
+            token=_brief(pieces[n]),
+            text=texts[n].strip(),
+            x=spots[n][0],
+            y=spots[n][1],
+            line=_line(spots[node.parent] if node.parent >= 0 else root, spots[n]),
+            fate="best" if n in tree.best else node.fate,
+            probability=round(math.exp(node.log_prob), 4),
+            score=node.score,
         )
         for n, node in enumerate(tree.nodes)
     ]

@@ -1,4 +1,4 @@
-"""The page that shows what a model does with a sentence, from its text to a translation.
+"""The page that shows what a model does with a sentence, from text to translation.
 
 What can be drawn without a script is drawn here; scripts add what answers to a pointer
 or a key: attention, and which words, hypotheses and sentences are shown.
@@ -209,7 +209,9 @@ def _groups(part: Part) -> tuple[Group, ...]:
         for side in (part.encoder, part.decoder)
     ]
     groups = [
-        Group(role, meaning, *(tuple(at for one, at in s if one == role) for s in sides))
+        Group(
+            role, meaning, *(tuple(at for one, at in s if one == role) for s in sides)
+        )
         for role, meaning in ROLES.items()
     ]
     return tuple(group for group in groups if group.reading or group.writing)
