@@ -9,13 +9,13 @@ import pytest
 from invented import HOSTILE
 from webpages import Page
 
-from transformer import pages
-from transformer.pages import sentence
+from transformer import pages, panels
 
 library = pytest.importorskip(
     "playwright.sync_api", reason="the extra `browser` is not installed"
 )
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+NAMES = "chromium", "chromium-browser", "google-chrome"
+BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
 pytestmark = pytest.mark.skipif(not BROWSER, reason="there is no Chromium here")
 
 FIRST = invented.explanation("the river bank", "नदी का किनारा")
@@ -67,7 +67,7 @@ def shared(browser, tmp_path_factory):
     second = invented.explanation("a dog", "ein Hund")
     compared = invented.comparison("the river bank", "the SBI bank", "bank")
     path = tmp_path_factory.mktemp("shared") / "page.html"
-    pages.write(path, sentence.page([FIRST, second], compared))
+    pages.write(path, panels.page([FIRST, second], compared))
     tab = browser.new_page()
     tab.set_default_timeout(5000)
     tab.goto(path.as_uri())
@@ -91,12 +91,12 @@ def told(tab):
 
 
 def test_the_page_opens_without_network_and_without_a_complaint(opened, noted):
-    tab = opened(sentence.page([FIRST], None))
+    tab = opened(panels.page([FIRST], None))
     assert tab.is_visible("#sheet-0 .threads") and noted == []
 
 
 def test_a_token_that_is_pointed_at_shows_where_it_looks(tab):
-    [look, *_] = Page(sentence.page([FIRST], None)).data("looks")[0]
+    [look, *_] = Page(panels.page([FIRST], None)).data("looks")[0]
     tab.select_option("#sheet-0 .layer", label="1")
     for head in (0, 1):
         tab.select_option("#sheet-0 .head", label=str(head + 1))
@@ -112,7 +112,7 @@ def test_a_token_that_is_pointed_at_shows_where_it_looks(tab):
 
 
 def test_all_heads_are_averaged_and_a_square_chooses_one(tab):
-    look = Page(sentence.page([FIRST], None)).data("looks")[0][2]
+    look = Page(panels.page([FIRST], None)).data("looks")[0][2]
     tab.click("text=Between: translation to source")
     row = weights(look)[-1].mean(axis=0)[0]
     tab.hover("#sheet-0 .from li:first-child button")
@@ -196,7 +196,7 @@ def test_nothing_is_wider_than_the_screen(opened, noted, width):
     ]
     compared = invented.comparison("x" * 500, "the SBI bank", "x" * 500)
     tab = opened(
-        sentence.page(explanations, compared), viewport={"width": width, "height": 800}
+        panels.page(explanations, compared), viewport={"width": width, "height": 800}
     )
     for number in range(len(explanations)):
         if number:
@@ -209,7 +209,7 @@ def test_nothing_is_wider_than_the_screen(opened, noted, width):
 
 
 def test_hostile_text_is_seen_and_runs_nothing(opened, noted):
-    html = sentence.page(
+    html = panels.page(
         [invented.explanation(HOSTILE, HOSTILE)],
         invented.comparison(HOSTILE, HOSTILE, HOSTILE),
     )
@@ -223,7 +223,7 @@ def test_hostile_text_is_seen_and_runs_nothing(opened, noted):
 
 
 def test_the_policy_stops_what_would_run_if_it_were_not_escaped(opened, noted):
-    html = sentence.page([FIRST], None)
+    html = panels.page([FIRST], None)
     tab = opened(html.replace("</main>", f"{HOSTILE}</main>"))
     assert tab.title().startswith("Under the hood")
     assert any("Content Security Policy" in text for text in noted)
@@ -231,7 +231,7 @@ def test_the_policy_stops_what_would_run_if_it_were_not_escaped(opened, noted):
 
 def test_without_scripts_all_is_read(opened):
     second = invented.explanation("a dog", "ein Hund")
-    tab = opened(sentence.page([FIRST, second], None), java_script_enabled=False)
+    tab = opened(panels.page([FIRST, second], None), java_script_enabled=False)
     for number in (0, 1):
         for panel in ("tokens", "map", "positions", "roles", "steps", "tree"):
             assert tab.is_visible(f"#s{number}-{panel}")
@@ -241,7 +241,7 @@ def test_without_scripts_all_is_read(opened):
 
 def test_there_is_a_light_and_a_dark_page(opened):
     shades = [
-        opened(sentence.page([FIRST], None), color_scheme=scheme).evaluate(
+        opened(panels.page([FIRST], None), color_scheme=scheme).evaluate(
             "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
         )
         for scheme in ("light", "dark")

@@ -63,6 +63,7 @@ RUNGS: list[dict[str, str]] = [
         ),
         "devices": "store",
         "layers": "attention config dropout feed_forward positions",
+        "pages": "config reports",
         "phrasebook": "",
         "reports": "batches cleaning store tokenizer",
         "seating": "search strategies symbols",
@@ -124,11 +125,11 @@ RUNGS: list[dict[str, str]] = [
             "optimizers parallel processes step tokenizer training update weights"
         ),
         "insights": (
-            "comparisons errors explanations lexicons pages strategies streams "
-            "translator walks"
+            "comparisons errors explanations lexicons pages panels strategies "
+            "streams translator walks"
         ),
         "journal": "evaluation pages",
-        "pages": ("comparisons config explanations heads neighbours reports trees"),
+        "panels": "comparisons explanations heads neighbours pages trees",
         "scripts": "devices errors processes",
         "step": "axes batches layers losses masks model parallel symbols",
         "training": (
@@ -160,7 +161,7 @@ LEAVES = (
 SEARCH = "search sampling strategies rules selects constraints".split()
 DATA = (
     "sentences text spans links placing markup checks tokenizer phrases terms mbr "
-    "cleaning corpora store batches dataset phrasebook reports"
+    "cleaning corpora store batches dataset phrasebook reports pages"
 ).split()
 PLAIN = [*DATA, "reference"]
 IMPORTERS = {

@@ -9,7 +9,8 @@ import pytest
 from invented import HOSTILE
 from webpages import Page
 
-from transformer.pages import beams, looks, maps, pixels, sentence
+from transformer import panels
+from transformer.panels import beams, looks, maps, pixels
 
 TWENTY = " ".join(f"word{n}" for n in range(20))
 THIRTY = " ".join(f"wort{n}" for n in range(30))
@@ -24,7 +25,7 @@ def base():
 
 def page(*texts):
     explanations = [invented.explanation(text, text[::-1]) for text in texts]
-    return sentence.page(explanations, None)
+    return panels.page(explanations, None)
 
 
 def scripts(html):
@@ -33,11 +34,11 @@ def scripts(html):
 
 
 def test_a_sentence_of_twenty_words_takes_less_than_two_megabytes(base):
-    assert len(sentence.page([base], None).encode()) < 2_000_000
+    assert len(panels.page([base], None).encode()) < 2_000_000
 
 
 def test_the_script_has_every_weight_of_every_head(base):
-    [drawn] = Page(sentence.page([base], None)).data("looks")
+    [drawn] = Page(panels.page([base], None)).data("looks")
     assert [look["key"] for look in drawn] == KINDS
     [part] = base.parts
     weights = part.encoder.attention, part.decoder.attention, part.decoder.cross
@@ -56,10 +57,10 @@ def test_what_writes_looks_at_what_was_written_before():
 
 def test_of_a_long_text_averages_are_shown(base, monkeypatch):
     monkeypatch.setattr(looks, "MOST", 50_000)
-    [drawn] = Page(sentence.page([base], None)).data("looks")
+    [drawn] = Page(panels.page([base], None)).data("looks")
     assert {(look["layers"], look["heads"]) for look in drawn} == {(6, 1)}
     monkeypatch.setattr(looks, "MOST", 5_000)
-    html = sentence.page([base], None)
+    html = panels.page([base], None)
     [drawn] = Page(html).data("looks")
     assert {(look["layers"], look["heads"]) for look in drawn} == {(1, 1)}
     assert "shown as their average" in html
@@ -85,8 +86,8 @@ def test_any_text_is_shown_as_text_and_adds_nothing_that_runs(text):
 
 def test_a_comparison_is_text_too():
     compared = invented.comparison(HOSTILE, HOSTILE[::-1], HOSTILE)
-    html = sentence.page([], compared)
-    assert scripts(html) == scripts(sentence.page([], None))
+    html = panels.page([], compared)
+    assert scripts(html) == scripts(panels.page([], None))
     assert HOSTILE in "".join(Page(html).inside)
 
 
@@ -124,9 +125,9 @@ def test_ids_are_given_once_and_what_is_referred_to_is_there():
 
 def test_every_panel_says_in_two_sentences_what_one_sees():
     html = page("the bank")
-    panels = html.count('<section class="panel')
+    count = html.count('<section class="panel')
     texts = re.findall(r'<p class="plain">\n(.*?)\n(.*?)\n</p>', html)
-    assert len(texts) == panels == 8
+    assert len(texts) == count == 8
     assert all(text.endswith(".") for pair in texts for text in pair)
 
 

@@ -15,11 +15,11 @@ from transformer import heads, pages
 from transformer.comparisons import Comparison, Shared
 from transformer.explanations import Choice, Explanation, Part, Tokens
 from transformer.neighbours import cosines
-from transformer.pages import beams, looks, maps, pixels, trends
-from transformer.pages.beams import Drawn
-from transformer.pages.looks import Look
-from transformer.pages.maps import Spot
-from transformer.pages.trends import Trend
+from transformer.panels import beams, looks, maps, pixels, trends
+from transformer.panels.beams import Drawn
+from transformer.panels.looks import Look
+from transformer.panels.maps import Spot
+from transformer.panels.trends import Trend
 
 TITLE = 60
 """Letters of a text where it names something."""

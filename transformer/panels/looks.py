@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from transformer.explanations import Part, Tokens
-from transformer.pages import pixels
+from transformer.panels import pixels
 
 BEGIN = "<s>"
 """What the decoder reads before anything is written."""
