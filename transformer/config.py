@@ -76,6 +76,11 @@ class DataConfig:
     tokenizer: Literal["bpe", "unigram"] = "bpe"
     tokenizer_sentences: int = 1_000_000
     """Sentences sampled to train the tokenizer."""
+    keep: tuple[str, ...] = ()
+    """Rules of cleaning that shall drop nothing, only report: of empty, identical,
+    ratio, encoding, script, overlap, duplicate."""
+    drop: tuple[str, ...] = ()
+    """Rules that else only report, and shall drop: of markup, numbers, similar."""
 
     def __post_init__(self) -> None:
         _positive(self, "max_length", "accumulate", "tokenizer_sentences")

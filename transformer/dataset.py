@@ -1,9 +1,7 @@
 """From corpora to what training reads: cleaned, tokenised, stored, and reported on."""
 
 import hashlib
-import json
-import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import chain, compress
 from typing import NamedTuple
@@ -11,17 +9,26 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool
 
-from transformer import batches, cleaning, corpora, store, tokenizer
+from transformer import (
+    batches,
+    cleaning,
+    corpora,
+    encoding,
+    selection,
+    store,
+    tokenizer,
+)
 from transformer.cleaning import Pair
 from transformer.config import Config, DataConfig
 from transformer.corpora import Corpus
 from transformer.errors import InputError
+from transformer.marks import Marks
 from transformer.reports import DataReport
-from transformer.store import Store
+from transformer.store import Ids, Store
 from transformer.text import normalize
 from transformer.tokenizer import Tokenizers
 
-FORMAT = 1
+FORMAT = 2
 """Raised when what a store holds changes, so that older ones are not read."""
 
 
@@ -57,21 +64,24 @@ def evaluation_pairs(corpus: Corpus) -> list[Pair]:
 def prepare(cfg: Config, known: Tokenizers | None = None) -> Dataset:
     """Reads, cleans, tokenises and stores; trains tokenizers unless some are `known`.
 
-    Deterministic. The store is reused if the data and the tokenizers are the same.
+    Deterministic. What was worked out before from the same data is read again.
 
     Raises:
         InputError: if a corpus cannot be read, or nothing of it is left.
     """
+    rules = cleaning.dropping(cfg.data.keep, cfg.data.drop)
     train = corpus(cfg.data, cfg.data.train)
     valid = evaluation_pairs(corpus(cfg.data, cfg.data.valid))
-    report = DataReport()
-    kept = _select(train, valid, report)
-    tokenizers = known or _train_tokenizers(cfg, train, kept)
     fingerprint = corpora.fingerprint(train)
-    path = store.cache() / "stores" / _key(train, fingerprint, tokenizers)
+    [(kept, counts)] = selection.select(
+        [train], fingerprint, _held_out(cfg.data, valid), rules
+    )
+    tokenizers = known or _tokenizers(cfg, train, fingerprint, kept)
+    path = store.cache() / "stores" / _key(train, fingerprint, tokenizers, kept)
     if not path.exists():
-        store.write(path, map(tokenizers.encode, compress(normalized(train), kept)))
+        store.write(path, encoding.parts(train, kept, partial(_encode, tokenizers)))
     tokens = store.read(path)
+    report = DataReport(counts)
     fitting = _drop_long(tokens, tokenizers, cfg.data.max_length, report)
     if not fitting.any():
         raise InputError(
@@ -82,28 +92,32 @@ def prepare(cfg: Config, known: Tokenizers | None = None) -> Dataset:
     return Dataset(tokenizers, tokens, fitting, valid, fingerprint, report)
 
 
-def _select(train: Corpus, valid: list[Pair], report: DataReport) -> np.ndarray:
-    """Whether each training pair is clean; counts overlap with validation as well."""
-    held_out = {cleaning.digest(source) for source, _ in valid}
-    report.validation = len(valid)
+def _encode(tokenizers: Tokenizers, number: int, pair: Pair) -> tuple[Ids, Ids]:
+    del number
+    return tokenizers.encode(pair)
 
-    def watched() -> Iterator[Pair]:
-        for pair in normalized(train):
-            if cleaning.digest(pair[0]) in held_out:
-                report.overlaps(pair)
-            yield pair
 
-    kept = np.fromiter(cleaning.keep(watched(), report.cleaning), bool)
-    if not kept.any():
-        raise InputError(
-            f"No pair is left of the corpus {train}: {report.cleaning.read} read, "
-            f"dropped as {dict(report.cleaning.dropped)}."
-        )
-    return kept
+def _held_out(cfg: DataConfig, valid: list[Pair]) -> Marks:
+    """Of the sentences that are validated and tested with."""
+    test = [] if cfg.test is None else evaluation_pairs(corpus(cfg, cfg.test))
+    return cleaning.held_out([*valid, *test], cfg.source)
+
+
+def _tokenizers(
+    cfg: Config, train: Corpus, fingerprint: dict[str, str], kept: np.ndarray
+) -> Tokenizers:
+    """Those trained before on the same pairs, or new ones."""
+    sizes = cfg.model.vocab_size, cfg.model.source_vocab_size
+    learnt = cfg.data.tokenizer, cfg.data.tokenizer_sentences, *sizes
+    follows = [FORMAT, *_text_marks(train, fingerprint, kept), *learnt]
+    path = store.cache() / "tokenizers" / selection.key(follows)
+    if not path.exists():
+        store.make(path, _train_tokenizers(cfg, train, kept).save)
+    return tokenizer.load_both(path)
 
 
 def _train_tokenizers(cfg: Config, train: Corpus, kept: np.ndarray) -> Tokenizers:
-    pairs = _sample(compress(normalized(train), kept), cfg.data.tokenizer_sentences)
+    pairs = _sample(train, kept, cfg.data.tokenizer_sentences)
     learn = partial(tokenizer.train, kind=cfg.data.tokenizer)
     size, source_size = cfg.model.vocab_size, cfg.model.source_vocab_size
     if source_size is None:
@@ -115,24 +129,35 @@ def _train_tokenizers(cfg: Config, train: Corpus, kept: np.ndarray) -> Tokenizer
     )
 
 
-def _sample(pairs: Iterable[Pair], count: int) -> list[Pair]:
-    """At most `count` pairs, each with the same chance (Vitter 1985, algorithm R)."""
-    chance = random.Random(0)
-    sample: list[Pair] = []
-    for seen, pair in enumerate(pairs):
-        if seen < count:
-            sample.append(pair)
-        elif (place := chance.randrange(seen + 1)) < count:
-            sample[place] = pair
-    return sample
+def _sample(corpus: Corpus, kept: np.ndarray, count: int) -> list[Pair]:
+    """At most `count` of the kept pairs, each with the same chance."""
+    places = np.flatnonzero(kept)
+    if len(places) > count:
+        places = np.random.default_rng(0).choice(places, count, replace=False)
+    chosen = np.zeros(len(kept), bool)
+    chosen[places] = True
+    sample = compress(corpora.pairs(corpus), chosen)
+    return [(normalize(source), normalize(target)) for source, target in sample]
 
 
-def _key(train: Corpus, fingerprint: dict[str, str], tokenizers: Tokenizers) -> str:
-    """Names a store by all that its contents follow from."""
+def _text_marks(
+    train: Corpus, fingerprint: dict[str, str], kept: np.ndarray
+) -> list[object]:
+    """What stands for the text that training sees."""
     marks = list(fingerprint.values())
+    clean = hashlib.sha256(np.packbits(kept).tobytes()).hexdigest()
+    return [train.source, train.target, marks, clean]
+
+
+def _key(
+    train: Corpus,
+    fingerprint: dict[str, str],
+    tokenizers: Tokenizers,
+    kept: np.ndarray,
+) -> str:
+    """Names a store by all that its contents follow from."""
     models = [hashlib.sha256(side.model).hexdigest() for side in tokenizers]
-    text = json.dumps([FORMAT, train.source, train.target, marks, models])
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return selection.key([FORMAT, *_text_marks(train, fingerprint, kept), models])
 
 
 def _drop_long(
@@ -140,9 +165,9 @@ def _drop_long(
 ) -> np.ndarray:
     """The pairs that fit; counts those that do not."""
     long = batches.lengths(store).max(axis=1) > limit
-    rule = f"over {limit} tokens"
-    for index in np.flatnonzero(long).tolist():
-        report.cleaning.drop(rule, _text(store, tokenizers, index))
+    if long.any():
+        example = _text(store, tokenizers, int(long.argmax()))
+        report.cleaning.drop(f"over {limit} tokens", int(long.sum()), example)
     return ~long
 
 
