@@ -26,15 +26,15 @@ SCRIPTS = {
     "KHMER": "km khm",
     "LAO": "lo lao",
     "LATIN": (
-        "af afr an arg ast az aze azj bm bos br bre bs ca cat ceb co cos cs ces cy cym "
-        "da dan de deu en eng eo epo es spa et est eu eus ff fi fin fil fo fao fr fra "
-        "fur fy fry ga gle gd gla gl glg gn grn ha hau hr hrv hsb ht hat hu hun id ind "
-        "ig ibo is isl it ita jv jav kl kal ku kmr la lat lb ltz li lim ln lin lt lit "
-        "lv lav lvs mg mlg mi mri ms msa mt mlt nb nob nl nld nn nno no nor ny nya oc "
-        "oci om orm pl pol pt por qu que rm roh ro ron rw kin sc srd sk slk sl slv sm "
-        "smo sn sna so som sq sqi als sr srp st sot su sun sv swe sw swa tk tuk tl tgl tn "
-        "tsn to ton tr tur ts tso uz uzb uzn vec vi vie wa wln wo wol xh xho yo yor zu "
-        "zul"
+        "af afr an arg ast az aze azj bm bos br bre bs ca cat ceb co cos cs ces cy "
+        "cym da dan de deu en eng eo epo es spa et est eu eus ff fi fin fil fo fao "
+        "fr fra fur fy fry ga gle gd gla gl glg gn grn ha hau hr hrv hsb ht hat hu "
+        "hun id ind ig ibo is isl it ita jv jav kl kal ku kmr la lat lb ltz li lim "
+        "ln lin lt lit lv lav lvs mg mlg mi mri ms msa mt mlt nb nob nl nld nn nno "
+        "no nor ny nya oc oci om orm pl pol pt por qu que rm roh ro ron rw kin sc "
+        "srd sk slk sl slv sm smo sn sna so som sq sqi als sr srp st sot su sun sv "
+        "swe sw swa tk tuk tl tgl tn tsn to ton tr tur ts tso uz uzb uzn vec vi vie "
+        "wa wln wo wol xh xho yo yor zu zul"
     ),
     "MALAYALAM": "ml mal",
     "MYANMAR": "my mya",

@@ -1,9 +1,9 @@
 """What may be wrong with a sentence pair by itself, a question each."""
 
-import html
 import re
 from collections import Counter
 from collections.abc import Sequence
+from html.entities import html5
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +20,8 @@ MAX_RATIO = 9
 FREE_CHARACTERS = 20
 """Ratios of short sentences say nothing."""
 
-_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_ELEMENT = re.compile(r"</?[A-Za-z][^<>]*>|<!--")
+_ENTITY = re.compile(r"&(#\d{1,7};|#[xX][0-9a-fA-F]{1,6};|[A-Za-z][A-Za-z0-9]{1,31};)")
+_ELEMENT = re.compile(r"</?[A-Za-z][A-Za-z0-9]*(?:[\s/][^<>]*)?>|<!--")
 _GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:[.,'’ ]\d{3})+(?![\d])")
 _NUMBER = re.compile(r"\d{1,18}")
 
@@ -77,7 +77,7 @@ def _marked(text: str) -> bool:
     if "<" in text and _ELEMENT.search(text):
         return True
     return "&" in text and any(
-        html.unescape(entity) != entity for entity in _ENTITY.findall(text)
+        name[0] == "#" or name in html5 for name in _ENTITY.findall(text)
     )
 
 
@@ -119,10 +119,5 @@ def _findings(raw: Pair, languages: Pair) -> tuple[int, int, int, int]:
     source, target = texts = normalize(raw[0]), normalize(raw[1])
     pair = Candidate(raw, texts, languages)
     broken = sum(1 << bit for bit, rule in enumerate(ALONE) if RULES[rule](pair))
-    exact = marks.mark(f"{source}\t{target}")
-    return (
-        broken,
-        exact,
-        loose_mark(source, languages[0]),
-        loose_mark(target, languages[1]),
-    )
+    loose = map(loose_mark, texts, languages)
+    return broken, marks.mark(f"{source}\t{target}"), *loose

@@ -6,7 +6,7 @@ import unicodedata
 import numpy as np
 from jaxtyping import Bool, UInt64
 
-Marks = UInt64[np.ndarray, " n"]
+Marks = UInt64[np.ndarray, " _"]
 
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
