@@ -104,7 +104,7 @@ def test_each_rule_can_be_told_to_drop_or_to_report(rule):
         assert rule in cleaning.dropping((), (rule,)) - cleaning.dropping((), ())
     else:
         assert rule in cleaning.dropping((), ()) - cleaning.dropping((rule,), ())
-    assert clean(pairs, {rule}, held_out)[1].dropped == {rule: 1}
+    assert clean(pairs, frozenset({rule}), held_out)[1].dropped == {rule: 1}
     assert clean(pairs, others - {"similar"}, held_out)[1].noted[rule] == 1
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from transformer import corpora, dataset, store, tokenizer
+from transformer import cleaning, corpora, dataset, store, tokenizer, workers
 from transformer.config import (
     Config,
     DataConfig,
@@ -33,7 +33,7 @@ BAD = [
     ("a", "b" * 99),
     GOOD[0], (GOOD[1][0] + " ", GOOD[1][1]),
 ]  # fmt: skip
-DROPPED = {"empty": 3, "identical": 2, "unequal lengths": 1, "duplicate": 2}
+DROPPED = {"empty": 3, "identical": 2, "ratio": 1, "duplicate": 2}
 
 
 @pytest.fixture(autouse=True)
@@ -139,14 +139,44 @@ def test_a_pair_of_the_longest_allowed_length_fits(tmp_path):
 def test_validation_sentences_inside_the_training_data_are_told(tmp_path):
     leaked = [(VALID[0][0], "anders"), (f" {VALID[0][0]}", "wieder anders")]
     data = dataset.prepare(settings(tmp_path, GOOD + leaked))
-    assert data.report.overlap == 2
+    assert data.report.cleaning.dropped["overlap"] == 2
+    assert decoded(data) == GOOD
+    assert "flatter" not in rendered(data)
+
+
+def test_they_are_told_loudly_if_they_are_kept(tmp_path):
+    leaked = [(VALID[0][0], "anders")]
+    cfg = settings(tmp_path, GOOD + leaked, keep=("overlap",))
+    data = dataset.prepare(cfg)
+    assert data.report.cleaning.noted["overlap"] == 1
+    assert decoded(data) == GOOD + leaked
     assert f"“{VALID[0][0]}”" in rendered(data)
     assert "scores will flatter" in rendered(data)
 
 
+def test_test_sentences_are_held_out_as_well(tmp_path):
+    test = write(tmp_path, "test", [(GOOD[0][0].upper() + "!", "x")])
+    data = dataset.prepare(settings(tmp_path, GOOD, test=test))
+    assert decoded(data) == GOOD[1:]
+
+
+def test_rules_that_are_none_are_refused_before_any_work(tmp_path):
+    with pytest.raises(InputError, match="did you mean 'script'"):
+        dataset.prepare(settings(tmp_path, GOOD, keep=("scripts",)))
+    assert not list((tmp_path / "cache").rglob("*"))
+
+
+def test_what_is_dropped_follows_the_rules_named(tmp_path):
+    pairs = [*GOOD, ("same", "same"), ("3 dogs", "drei hunde")]
+    kept = dataset.prepare(settings(tmp_path, pairs, keep=("identical",)))
+    assert decoded(kept) == pairs
+    fewer = dataset.prepare(settings(tmp_path, pairs, drop=("numbers",)))
+    assert decoded(fewer) == GOOD
+
+
 def test_nothing_is_told_of_an_overlap_that_is_none(tmp_path):
     data = dataset.prepare(settings(tmp_path, GOOD))
-    assert data.report.overlap == 0
+    assert not data.report.cleaning.dropped["overlap"]
     assert "flatter" not in rendered(data)
 
 
@@ -188,15 +218,25 @@ def test_the_same_data_gives_the_same_dataset(tmp_path, monkeypatch):
     assert one.report == other.report
 
 
-def test_the_store_is_written_once_and_then_reused(tmp_path, monkeypatch):
-    cfg = settings(tmp_path, GOOD)
-    first = dataset.prepare(cfg)
+def _refuse_training(pairs):
+    def checked(corpus):
+        assert not corpus.name.endswith("train"), "all was there"
+        return pairs(corpus)
 
-    def refuse(path, pairs):
-        raise AssertionError("the store was there")
+    return checked
 
-    monkeypatch.setattr(store, "write", refuse)
-    again = dataset.prepare(cfg)
+
+@pytest.mark.parametrize("known", [None, known_tokenizers()])
+def test_what_was_worked_out_is_reused_with_other_batches(tmp_path, monkeypatch, known):
+    first = dataset.prepare(settings(tmp_path, GOOD + BAD), known)
+    cfg = settings(tmp_path, GOOD + BAD, tokens=999, accumulate=2)
+
+    def refuse(*_):
+        raise AssertionError("all was there")
+
+    monkeypatch.setattr(store, "make", refuse)
+    monkeypatch.setattr(corpora, "pairs", _refuse_training(corpora.pairs))
+    again = dataset.prepare(cfg, known)
     assert decoded(again) == decoded(first)
     assert again.report == first.report
 
@@ -333,13 +373,27 @@ def test_long_examples_are_shortened(tmp_path):
     assert "…”" in shown
 
 
-def test_a_sample_takes_pairs_from_everywhere_and_none_twice():
+def test_a_sample_takes_kept_pairs_from_everywhere_and_none_twice(tmp_path):
     pairs = [(str(i), str(i)) for i in range(4000)]
-    sample = dataset._sample(pairs, 1000)
-    places = [int(source) for source, _ in sample]
+    numbers = Corpus(write(tmp_path, "numbers", pairs), "en", "de")
+    odd = np.arange(4000) % 2 == 1
+    places = [int(source) for source, _ in dataset._sample(numbers, odd, 1000)]
     assert len(set(places)) == len(places) == 1000
+    assert all(place % 2 for place in places)
     assert np.mean(places) == pytest.approx(2000, abs=150)
-    assert dataset._sample(pairs[:9], 10) == pairs[:9]
+    assert dataset._sample(numbers, np.arange(4000) < 9, 10) == pairs[:9]
+
+
+def test_nothing_depends_on_how_many_processes_prepare(tmp_path, monkeypatch):
+    monkeypatch.setattr(cleaning, "CHUNK", 3)
+    found = []
+    for cores in (1, 2):
+        monkeypatch.setattr(workers, "_cores", lambda cores=cores: cores)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / str(cores)))
+        data = dataset.prepare(settings(tmp_path, GOOD + BAD))
+        found.append((decoded(data), data.report, data.tokenizers.target.model))
+    assert found[0] == found[1]
+    assert len(GOOD) > 3 * workers.FEW
 
 
 def test_ids_of_the_store_are_of_the_vocabulary(tmp_path):

@@ -20,15 +20,18 @@ RUNGS: list[dict[str, str]] = [
     {
         "attention": "positions products",
         "checks": "",
-        "cleaning": "",
+        "alphabets": "",
+        "cleaning": "errors marks text",
         "constraints": "largest rules search selects symbols",
         "dropout": "",
         "embeddings": "products",
+        "faults": "alphabets cleaning marks text",
         "feed_forward": "products",
         "interrupts": "",
         "largest": "",
         "links": "text",
         "losses": "symbols",
+        "marks": "",
         "markup": "placing text",
         "masks": "symbols",
         "mbr": "",
@@ -52,18 +55,22 @@ RUNGS: list[dict[str, str]] = [
         "terms": "errors phrases text",
         "text": "sentences",
         "tokenizer": "errors symbols text",
+        "workers": "",
     },
     {
         "batches": "store symbols",
         "corpora": "cleaning errors phrasebook",
         "dataset": (
-            "batches cleaning config corpora errors reports store text tokenizer"
+            "batches cleaning config corpora encoding errors marks reports selection "
+            "store text tokenizer"
         ),
         "devices": "store",
+        "encoding": "cleaning corpora store workers",
         "layers": "attention config dropout feed_forward positions",
         "phrasebook": "",
         "reports": "batches cleaning store tokenizer",
         "seating": "search strategies symbols",
+        "selection": "cleaning corpora errors faults marks store workers",
         "store": "errors",
     },
     {
@@ -142,7 +149,8 @@ LEAVES = (
 SEARCH = "search sampling strategies rules selects constraints".split()
 DATA = (
     "sentences text spans links placing markup checks tokenizer phrases terms mbr "
-    "cleaning corpora store batches dataset phrasebook reports"
+    "cleaning corpora store batches dataset phrasebook reports alphabets faults marks "
+    "workers selection encoding"
 ).split()
 PLAIN = [*DATA, "reference"]
 IMPORTERS = {

@@ -211,9 +211,15 @@ def from_dict(values: dict[str, Any]) -> Config:
     for name, kind in kinds.items():
         _check_names(f"{name}.", values.get(name, {}), kind)
     try:
-        return Config(**{name: kinds[name](**values[name]) for name in values})
+        return Config(**{name: kinds[name](**_tuples(values[name])) for name in values})
     except TypeError as error:
         raise _other_version(f"a setting has the wrong type: {error}") from error
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON has lists for tuples."""
+    lists = {name: tuple(v) for name, v in values.items() if isinstance(v, list)}
+    return values | lists
 
 
 def _check_names(prefix: str, values: Any, kind: Any) -> None:

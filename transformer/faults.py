@@ -119,5 +119,5 @@ def _findings(raw: Pair, languages: Pair) -> tuple[int, int, int, int]:
     source, target = texts = normalize(raw[0]), normalize(raw[1])
     pair = Candidate(raw, texts, languages)
     broken = sum(1 << bit for bit, rule in enumerate(ALONE) if RULES[rule](pair))
-    loose = map(loose_mark, texts, languages)
-    return broken, marks.mark(f"{source}\t{target}"), *loose
+    one, other = map(loose_mark, texts, languages)
+    return broken, marks.mark(f"{source}\t{target}"), one, other

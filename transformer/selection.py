@@ -1,6 +1,5 @@
 """Which pairs of the training corpora are kept; worked out once and remembered."""
 
-import dataclasses
 import hashlib
 import json
 from collections import Counter
@@ -79,7 +78,7 @@ def _clean(corpus: Corpus, cleaner: Cleaner) -> Selection:
 def _write(folder: Path, selections: Sequence[Selection]) -> None:
     for number, (kept, report) in enumerate(selections):
         np.save(folder / f"{number}.npy", kept)
-        text = json.dumps(dataclasses.asdict(report))
+        text = json.dumps(vars(report))
         (folder / f"{number}.json").write_text(text, "utf-8")
 
 

@@ -95,8 +95,11 @@ def make(path: Path, fill: Callable[[Path], None]) -> None:
         draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=".draft-"))
         fill(draft)
         _save(draft)
-        if not path.exists():  # another run may have been faster
+        try:
             draft.rename(path)
+        except OSError:
+            if not path.exists():  # else another run was faster
+                raise
     except OSError as error:
         raise InputError(
             f"{path.parent} cannot be written: {error.strerror}. Make room there, or "

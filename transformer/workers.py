@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from itertools import chain, islice
 from typing import Any, TypeVar
@@ -27,7 +27,7 @@ def ordered(
     function: Callable[[Item], Result],
     items: Iterable[Item],
     processes: int | None = None,
-) -> Iterator[tuple[Item, Result]]:
+) -> Generator[tuple[Item, Result]]:
     """Each item with what the function makes of it, in the order of the items.
 
     Args:
@@ -58,7 +58,7 @@ def _cores() -> int:
 
 def _shared(
     function: Callable[[Item], Result], items: Iterable[Item], processes: int
-) -> Iterator[tuple[Item, Result]]:
+) -> Generator[tuple[Item, Result]]:
     pool = ProcessPoolExecutor(
         processes,
         multiprocessing.get_context("spawn"),  # JAX has threads, which no fork survives
