@@ -67,6 +67,7 @@ RUNGS: list[dict[str, str]] = [
         "devices": "store",
         "encoding": "cleaning corpora store workers",
         "layers": "attention config dropout feed_forward positions",
+        "pages": "config reports",
         "phrasebook": "",
         "reports": "batches cleaning store tokenizer",
         "seating": "search strategies symbols",
@@ -115,16 +116,15 @@ RUNGS: list[dict[str, str]] = [
         "experiments": "config",
         "fit": (
             "batches budget cleaning config dataset errors evaluation folder "
-            "journal optimizers parallel processes step strategies tokenizer "
-            "training update weights"
+            "optimizers parallel processes step tokenizer training update weights"
         ),
-        "journal": "evaluation",
+        "journal": "evaluation pages",
         "scripts": "devices errors processes",
         "step": "axes batches layers losses masks model parallel symbols",
         "training": (
             "axes batches checkpoints config dataset devices errors evaluation "
-            "folder interrupts journal model optimizers parallel processes step "
-            "tokenizer update weights"
+            "folder interrupts journal model optimizers pages parallel processes "
+            "step strategies tokenizer update weights"
         ),
         "update": "batches config errors parallel step",
     },
@@ -150,10 +150,11 @@ SEARCH = "search sampling strategies rules selects constraints".split()
 DATA = (
     "sentences text spans links placing markup checks tokenizer phrases terms mbr "
     "cleaning corpora store batches dataset phrasebook reports alphabets faults marks "
-    "workers selection encoding"
+    "workers selection encoding pages"
 ).split()
 PLAIN = [*DATA, "reference"]
 IMPORTERS = {
+    "jinja2": {"pages"},
     "orbax": {"checkpoints"},
     "tyro": {"train", "translate"},
     "pickle": set(),

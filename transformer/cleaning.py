@@ -62,12 +62,12 @@ class Report:
     def kept(self) -> int:
         return self.read - self.dropped.total()
 
-    def drop(self, rule: str, count: int, example: Pair) -> None:
+    def drop(self, rule: str, example: Pair, count: int = 1) -> None:
         """Counts pairs that a rule drops; the first example of a rule is kept."""
         self.dropped[rule] += count
         self.examples.setdefault(rule, example)
 
-    def note(self, rule: str, count: int, example: Pair) -> None:
+    def note(self, rule: str, example: Pair, count: int = 1) -> None:
         """Counts pairs that break a rule and are kept."""
         self.noted[rule] += count
         self.examples.setdefault(rule, example)
@@ -165,4 +165,4 @@ class Cleaner:
                 if which.any():
                     source, target = chunk[int(which.argmax())]
                     example = normalize(source), normalize(target)
-                    count(rule, int(which.sum()), example)
+                    count(rule, example, int(which.sum()))

@@ -167,7 +167,7 @@ def _drop_long(
     long = batches.lengths(store).max(axis=1) > limit
     if long.any():
         example = _text(store, tokenizers, int(long.argmax()))
-        report.cleaning.drop(f"over {limit} tokens", int(long.sum()), example)
+        report.cleaning.drop(f"over {limit} tokens", example, int(long.sum()))
     return ~long
 
 
