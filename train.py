@@ -31,6 +31,8 @@ class Command:
     """The model folder to make or to continue."""
     init_from: Path | None = None
     """A model folder to fine-tune: its network, tokenizer and weights."""
+    report: Annotated[Path | None, tyro.conf.arg(name="data.report")] = None
+    """An HTML file to write what was read, left out and why to, before training."""
     mesh: str = "auto"
     """Devices along each axis, e.g. data=4,fsdp=2,tensor=1; auto is data parallelism
     over all of them. A run may continue on another mesh."""
@@ -63,7 +65,14 @@ def main(console: Console) -> None:
     command = parse(sys.argv[1:])
     processes.connect(command.several)
     console.quiet = not processes.first()
-    fit(command.config, command.out, command.init_from, console, command.mesh)
+    fit(
+        command.config,
+        command.out,
+        command.init_from,
+        console,
+        command.mesh,
+        command.report,
+    )
     console.print(f'\nTry it:  python translate.py {command.out} "how are you"')
 
 

@@ -131,6 +131,13 @@ def test_every_rule_is_asked_and_named_in_the_help_of_its_setting():
         assert set(rules) <= set(re.findall(r"\w+", text))
 
 
+def test_examples_are_as_they_were_read_with_controls_written_out():
+    pairs = [(" a \x96 b\t", "c"), ("same  \x01x", "same x")]
+    _, report = clean(pairs)
+    assert report.examples["encoding"] == (r"a \x96 b", "c")
+    assert report.examples["identical"] == (r"same  \x01x", "same x")
+
+
 def test_pairs_that_share_only_one_side_are_no_duplicates():
     pairs = [("a", "b"), ("a", "c"), ("d", "b"), ("b", "a"), ("ab", "c"), ("a", "bc")]
     assert clean(pairs, frozenset(RULES))[0] == pairs

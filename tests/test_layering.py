@@ -21,7 +21,7 @@ RUNGS: list[dict[str, str]] = [
         "attention": "positions products",
         "checks": "",
         "alphabets": "",
-        "cleaning": "errors marks text",
+        "cleaning": "errors marks",
         "constraints": "largest rules search selects symbols",
         "dropout": "",
         "embeddings": "products",
@@ -67,7 +67,7 @@ RUNGS: list[dict[str, str]] = [
         "devices": "store",
         "encoding": "cleaning corpora store workers",
         "layers": "attention config dropout feed_forward positions",
-        "pages": "config reports",
+        "pages": "cleaning config reports",
         "phrasebook": "",
         "reports": "batches cleaning store tokenizer",
         "seating": "search strategies symbols",
@@ -116,7 +116,7 @@ RUNGS: list[dict[str, str]] = [
         "experiments": "config",
         "fit": (
             "batches budget cleaning config dataset errors evaluation folder "
-            "optimizers parallel processes step tokenizer training update weights"
+            "optimizers pages parallel processes step tokenizer training update weights"
         ),
         "journal": "evaluation pages",
         "scripts": "devices errors processes",

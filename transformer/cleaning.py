@@ -5,6 +5,7 @@ One pass, chunk by chunk: `faults` finds what a pair tells by itself, in any pro
 """
 
 import difflib
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,9 +18,10 @@ from jaxtyping import Bool, UInt16
 from transformer import marks
 from transformer.errors import InputError
 from transformer.marks import Marks, Seen
-from transformer.text import normalize
 
 Pair = tuple[str, str]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 CHUNK = 4096
 """Pairs that are looked at together."""
@@ -57,6 +59,7 @@ class Report:
     noted: Counter[str] = field(default_factory=Counter)
     """Pairs that were kept though they break a rule."""
     examples: dict[str, Pair] = field(default_factory=dict)
+    """Of each rule the first pair that broke it, as it was read."""
 
     @property
     def kept(self) -> int:
@@ -96,6 +99,11 @@ def chunks(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
     rest = iter(pairs)
     while chunk := list(islice(rest, CHUNK)):
         yield chunk
+
+
+def shown(text: str) -> str:
+    r"""A raw text with its control characters written out, as \x96."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text.strip())
 
 
 def loose_mark(text: str, language: str) -> int:
@@ -164,5 +172,4 @@ class Cleaner:
             ):
                 if which.any():
                     source, target = chunk[int(which.argmax())]
-                    example = normalize(source), normalize(target)
-                    count(rule, example, int(which.sum()))
+                    count(rule, (shown(source), shown(target)), int(which.sum()))

@@ -14,6 +14,7 @@ from transformer import (
     dataset,
     folder,
     optimizers,
+    pages,
     parallel,
     processes,
     tokenizer,
@@ -26,6 +27,7 @@ from transformer.dataset import Dataset
 from transformer.errors import InputError
 from transformer.evaluation import Evaluator
 from transformer.folder import Description
+from transformer.pages import corpus
 from transformer.step import Objective
 from transformer.training import Run, build
 
@@ -36,6 +38,7 @@ def fit(
     init_from: Path | None,
     console: Console,
     mesh: str = "auto",
+    report: Path | None = None,
 ) -> None:
     """Trains into the model folder `path`, or continues there, and scores the result.
 
@@ -44,11 +47,14 @@ def fit(
     Args:
         init_from: a model folder whose network, tokenizers and weights to start from.
         mesh: the devices to use, as in `parallel.make`; others than before will do.
+        report: an HTML file to write what there is to say of the data to.
 
     Raises:
         InputError: for files and settings that cannot work; nothing is written then.
         Interrupted: after SIGINT or SIGTERM; the state is saved.
     """
+    if report is not None and not report.parent.is_dir():
+        raise InputError(f"{report.parent} is no folder to write {report.name} to.")
     if init_from is not None:
         cfg = _inherit(cfg, folder.describe(init_from))
     there = parallel.make(mesh)
@@ -57,6 +63,8 @@ def fit(
     cfg = _as_begun(cfg, path)
     data = processes.in_turn(lambda: _prepare(cfg, path, init_from))
     console.print(data.report.render())
+    if report is not None and processes.first():
+        _write_page(report, cfg, data)
     objective = build(cfg, data.tokenizers, there)
     cfg = _with_tokens(cfg, path, data, objective, console)
     init = weights.load(init_from, objective.model, there) if init_from else None
@@ -73,6 +81,14 @@ def _prepare(cfg: Config, path: Path, init_from: Path | None) -> Dataset:
     data = dataset.prepare(cfg, tokenizer.load_both(known) if known else None)
     _describe(cfg, path, data)
     return data
+
+
+def _write_page(path: Path, cfg: Config, data: Dataset) -> None:
+    languages = cfg.data.source, cfg.data.target
+    try:
+        pages.write(path, corpus.page(cfg.data.train, languages, data.report))
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def _inherit(cfg: Config, parent: Description) -> Config:
