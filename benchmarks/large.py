@@ -82,7 +82,7 @@ def main(folder: Path, pairs: int = 10_000_000, tokens: int = 8192) -> None:
     shapes = batches.shapes(lengths[data.fitting], tokens)
     plan = Plan(lengths, data.fitting, shapes, 1, 0)
     planned = time.perf_counter()
-    first = plan.batch(plan.per_epoch)
+    plan.batch(plan.per_epoch)
     shuffled = time.perf_counter()
     print(data.report.cleaning)
     print(
