@@ -3,6 +3,7 @@
 import unicodedata
 
 import pytest
+from ftfy.badness import MOJIBAKE_CATEGORIES, is_bad
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,6 +78,11 @@ def test_a_good_pair_does_not(rule, source, target):
 )
 def test_languages_may_be_in_their_scripts(source, target, languages):
     assert not broken("script", source, target, languages)
+
+
+@given(st.text(st.sampled_from("".join(MOJIBAKE_CATEGORIES.values()) + "ab क漢")))
+def test_no_text_of_a_wrong_encoding_is_passed_over(text):
+    assert broken("encoding", text, "x") == is_bad(text) or "\ufffd" in text
 
 
 def test_numbers_are_the_same_in_other_digits():

@@ -63,9 +63,29 @@ class Shape(NamedTuple):
     target: int
 
 
+class Rows(NamedTuple):
+    """The pairs of each row, end to end: millions of small arrays would be large."""
+
+    pairs: Int[np.ndarray, " n"]
+    offsets: Int[np.ndarray, " rows+1"]
+    """Where the pairs of each row begin, and the end of the last."""
+
+    @property
+    def count(self) -> int:
+        return len(self.offsets) - 1
+
+    def of(self, row: int) -> Int[np.ndarray, " m"]:
+        """The pairs of one row."""
+        return self.pairs[self.offsets[row] : self.offsets[row + 1]]
+
+
 def lengths(store: Store) -> Int[np.ndarray, "n 2"]:
     """Positions that each pair takes on the two sides, with EOS or BOS."""
-    return np.stack([store.source.lengths, store.target.lengths], axis=1) + 1
+    found = np.empty((store.size, 2), np.int32)
+    for column, side in enumerate(store):
+        found[:, column] = side.lengths
+        found[:, column] += 1
+    return found
 
 
 def shapes(lengths: Int[np.ndarray, "n 2"], tokens: int) -> list[Shape]:
@@ -94,12 +114,12 @@ def pack(
     does, the fullest is closed for a new one.
     """
     lanes = max(1, len(lengths) // LANE)
-    items = np.zeros((-(-len(lengths) // lanes) * lanes, 2), int)
+    items = np.zeros((-(-len(lengths) // lanes) * lanes, 2), np.int32)
     items[: len(lengths)] = lengths
     items = items.reshape(-1, lanes, 2)
     lane = np.arange(lanes)
-    rows = np.zeros(items.shape[:2], int)
-    number = np.arange(lanes * OPEN).reshape(lanes, OPEN)
+    rows = np.zeros(items.shape[:2], np.int32)
+    number = np.arange(lanes * OPEN, dtype=np.int32).reshape(lanes, OPEN)
     free = np.broadcast_to(room, (lanes, OPEN, 2)).copy()
     for item, row in zip(items, rows, strict=True):
         fits = (free >= item[:, None]).all(axis=-1)
@@ -136,8 +156,9 @@ class Plan:
     ) -> None:
         self.shapes = shapes
         self._accumulate, self._seed = accumulate, seed
-        self._rows: list[list[np.ndarray]] = []
-        rest = np.random.default_rng(seed).permutation(np.flatnonzero(fitting))
+        self._rows: list[Rows] = []
+        pairs = np.flatnonzero(fitting).astype(np.int32)
+        rest = np.random.default_rng(seed).permutation(pairs)
         for shape in reversed(shapes):
             room = np.array(shape[1:])
             fits = (lengths[rest] <= room).all(axis=1)
@@ -145,7 +166,7 @@ class Plan:
             rest = rest[~fits]
         assert not len(rest)
         counts = [
-            -(-len(rows) // (shape.rows * accumulate))
+            -(-rows.count // (shape.rows * accumulate))
             for rows, shape in zip(self._rows, shapes, strict=True)
         ]
         self.per_epoch = sum(counts)
@@ -170,15 +191,15 @@ class Plan:
 
     def _pairs(self, kind: int, part: Int[np.ndarray, " B"], row: int) -> np.ndarray:
         filled = row < len(part) and part[row] != NOBODY
-        return self._rows[kind][part[row]] if filled else np.zeros(0, int)
+        return self._rows[kind].of(int(part[row])) if filled else np.zeros(0, np.int32)
 
     def _shuffle(self, epoch: int) -> list[tuple[int, Int[np.ndarray, "A B"]]]:
         random = np.random.default_rng([self._seed, epoch])
         batches = []
         for kind, (rows, shape) in enumerate(zip(self._rows, self.shapes, strict=True)):
             grid = (-1, self._accumulate, shape.rows)
-            empty = -len(rows) % (self._accumulate * shape.rows)
-            order = np.append(random.permutation(len(rows)), [NOBODY] * empty)
+            empty = -rows.count % (self._accumulate * shape.rows)
+            order = np.append(random.permutation(rows.count), [NOBODY] * empty)
             batches += [(kind, part) for part in order.astype(int).reshape(grid)]
         order = random.permutation(len(batches)).tolist()
         if epoch == 0:  # what does not fit in memory shall be known at once
@@ -186,13 +207,11 @@ class Plan:
         return [batches[i] for i in order]
 
 
-def _rows(
-    pairs: Int[np.ndarray, " n"], rows: Int[np.ndarray, " n"]
-) -> list[Int[np.ndarray, " m"]]:
+def _rows(pairs: Int[np.ndarray, " n"], rows: Int[np.ndarray, " n"]) -> Rows:
     """The pairs of each row."""
     order = np.argsort(rows, kind="stable")
-    ends = np.flatnonzero(np.diff(rows[order])) + 1
-    return np.split(pairs[order], ends) if len(pairs) else []
+    begins = np.flatnonzero(np.diff(rows[order], prepend=-1))
+    return Rows(pairs[order], np.append(begins, len(pairs)))
 
 
 def assemble(store: Store, shape: Shape, parts: list[list[np.ndarray]]) -> Batch:

@@ -20,6 +20,9 @@ MAX_RATIO = 9
 FREE_CHARACTERS = 20
 """Ratios of short sentences say nothing."""
 
+_MISREAD = re.compile("[\x80-\u052f\u2000-\u27ff\ufb00-\uffff]")
+"""What one-byte encodings make of others; most scripts have nothing of it."""
+
 _ENTITY = re.compile(r"&(#\d{1,7};|#[xX][0-9a-fA-F]{1,6};|[A-Za-z][A-Za-z0-9]{1,31};)")
 _ELEMENT = re.compile(r"</?[A-Za-z][A-Za-z0-9]*(?:[\s/][^<>]*)?>|<!--")
 _GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:[.,'’ ]\d{3})+(?![\d])")
@@ -60,7 +63,9 @@ def encoding(pair: Candidate) -> bool:
 
 
 def _garbled(text: str) -> bool:
-    return not text.isascii() and ("\N{REPLACEMENT CHARACTER}" in text or is_bad(text))
+    if text.isascii() or not _MISREAD.search(text):
+        return False
+    return "\N{REPLACEMENT CHARACTER}" in text or is_bad(text)
 
 
 def script(pair: Candidate) -> bool:
@@ -83,14 +88,14 @@ def _marked(text: str) -> bool:
 
 def numbers(pair: Candidate) -> bool:
     """The sides do not have the same numbers in digits, of whatever script."""
+    if not any(map(_NUMBER.search, pair.texts)):
+        return False
     source, target = map(_numbers, pair.texts)
     return source != target
 
 
 def _numbers(text: str) -> Counter[int]:
     """1,000 and 1.000 and १००० are one number; 2.5 and 2,5 are two."""
-    if not _NUMBER.search(text):
-        return Counter()
     text = _GROUPED.sub(lambda found: re.sub(r"\D", "", found[0]), text)
     return Counter(map(int, _NUMBER.findall(text)))
 
