@@ -21,6 +21,7 @@ from transformer import experiments, processes, scripts
 from transformer.config import Config
 from transformer.errors import InputError
 from transformer.fit import fit
+from transformer.pages import run
 from transformer.processes import Processes
 
 
@@ -73,7 +74,8 @@ def main(console: Console) -> None:
         command.mesh,
         command.report,
     )
-    console.print(f'\nTry it:  python translate.py {command.out} "how are you"')
+    console.print(f"\nHow it learned:  {command.out / run.FILE}")
+    console.print(f'Try it:  python translate.py {command.out} "how are you"')
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ RUNGS: list[dict[str, str]] = [
         "update": "batches config errors parallel step",
     },
     {
-        "train": "config errors experiments fit processes scripts",
+        "train": "config errors experiments fit pages processes scripts",
         "transformer": (
             "attention config embeddings errors model positions search strategies "
             "translator"

@@ -33,7 +33,7 @@ def validation(step, *samples, kind="validation"):
     return {"step": step, "kind": kind} | scores | texts
 
 
-def page_of(reports, status="running", subject=None):
+def page_of(reports, status: run.Status = "running", subject=None):
     return run.page(subject or about(), reports, status, WRITTEN)
 
 

@@ -17,9 +17,13 @@
       cursor.setAttribute("x1", `${(100 * at) / end}%`);
       cursor.setAttribute("x2", `${(100 * at) / end}%`);
       figure.classList.add("pointed");
-      const values = found.map(([, value]) => value.toLocaleString("en", digits));
+      const values = found.map(([exactly, value], n) => {
+        const name = curves.length > 1 ? `${curves[n].name} ` : "";
+        const elsewhere = exactly === at ? "" : ` (at ${exactly.toLocaleString("en")})`;
+        return name + value.toLocaleString("en", digits) + elsewhere;
+      });
       figure.querySelector("output").textContent =
-        `update ${at.toLocaleString("en")}: ${values.join(" · ")}`;
+        `update ${at.toLocaleString("en")}: ${values.join(", ")}`;
     }
   };
 
