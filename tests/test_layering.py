@@ -45,13 +45,14 @@ RUNGS: list[dict[str, str]] = [
         "rules": "errors search symbols",
         "sampling": "largest search",
         "search": "largest symbols",
+        "segmentation": "",
         "selects": "errors largest rules search symbols",
         "sentences": "",
         "spans": "text",
         "strategies": "errors mbr sampling search selects",
         "terms": "errors phrases text",
         "text": "sentences",
-        "tokenizer": "errors symbols text",
+        "tokenizer": "errors segmentation symbols text",
     },
     {
         "batches": "store symbols",
@@ -141,7 +142,7 @@ LEAVES = (
 )
 SEARCH = "search sampling strategies rules selects constraints".split()
 DATA = (
-    "sentences text spans links placing markup checks tokenizer phrases terms mbr "
+    "sentences text spans links placing markup checks segmentation tokenizer phrases terms mbr "
     "cleaning corpora store batches dataset phrasebook reports"
 ).split()
 PLAIN = [*DATA, "reference"]

@@ -31,7 +31,7 @@ class Dataset(NamedTuple):
     tokenizers: Tokenizers
     store: Store
     fitting: Bool[np.ndarray, " n"]
-    """Which pairs of the store are short enough."""
+    """Which pairs of the store are short enough, in every segmentation."""
     valid: list[Pair]
     fingerprint: dict[str, str]
     report: DataReport
@@ -68,17 +68,18 @@ def prepare(cfg: Config, known: Tokenizers | None = None) -> Dataset:
     kept = _select(train, valid, report)
     tokenizers = known or _train_tokenizers(cfg, train, kept)
     fingerprint = corpora.fingerprint(train)
-    path = store.cache() / "stores" / _key(train, fingerprint, tokenizers)
+    path = store.cache() / "stores" / _key(cfg.data, fingerprint, tokenizers)
     if not path.exists():
-        store.write(path, map(tokenizers.encode, compress(normalized(train), kept)))
+        store.write(path, _encoded(cfg.data, train, kept, tokenizers))
     tokens = store.read(path)
-    fitting = _drop_long(tokens, tokenizers, cfg.data.max_length, report)
+    fitting = _drop_long(tokens, tokenizers, cfg.data, report)
     if not fitting.any():
         raise InputError(
             f"Every pair of the corpus {train} has more than "
             f"data.max_length={cfg.data.max_length} tokens on a side. Raise it."
         )
-    report.describe(tokens, fitting, tokenizers, valid)
+    first = np.arange(tokens.size) < kept.sum()
+    report.describe(tokens, fitting & first, tokenizers, valid)
     return Dataset(tokenizers, tokens, fitting, valid, fingerprint, report)
 
 
@@ -127,23 +128,44 @@ def _sample(pairs: Iterable[Pair], count: int) -> list[Pair]:
     return sample
 
 
-def _key(train: Corpus, fingerprint: dict[str, str], tokenizers: Tokenizers) -> str:
+def _encoded(
+    cfg: DataConfig, train: Corpus, kept: np.ndarray, tokenizers: Tokenizers
+) -> Iterator[tuple[list[int], list[int]]]:
+    """The ids of every kept pair: all of the corpus, then all otherwise segmented."""
+    copies = (compress(normalized(train), kept) for _ in range(cfg.segmentations))
+    pairs = chain.from_iterable(copies)
+    if not cfg.subword_dropout:
+        return map(tokenizers.encode, pairs)
+    return _sampled(pairs, cfg.subword_dropout, tokenizers)
+
+
+def _sampled(
+    pairs: Iterable[Pair], dropout: float, tokenizers: Tokenizers
+) -> Iterator[tuple[list[int], list[int]]]:
+    for number, pair in enumerate(pairs):  # each has a chance of its own
+        chance = random.Random(number)
+        yield tokenizers.sample(pair, dropout, chance)
+
+
+def _key(cfg: DataConfig, fingerprint: dict[str, str], tokenizers: Tokenizers) -> str:
     """Names a store by all that its contents follow from."""
     marks = list(fingerprint.values())
     models = [hashlib.sha256(side.model).hexdigest() for side in tokenizers]
-    text = json.dumps([FORMAT, train.source, train.target, marks, models])
+    sampling = [cfg.segmentations, cfg.subword_dropout]
+    text = json.dumps([FORMAT, cfg.source, cfg.target, marks, models, *sampling])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _drop_long(
-    store: Store, tokenizers: Tokenizers, limit: int, report: DataReport
+    store: Store, tokenizers: Tokenizers, cfg: DataConfig, report: DataReport
 ) -> np.ndarray:
-    """The pairs that fit; counts those that do not."""
-    long = batches.lengths(store).max(axis=1) > limit
-    rule = f"over {limit} tokens"
+    """The pairs that fit, however they are segmented; counts those that do not."""
+    long = batches.lengths(store).max(axis=1) > cfg.max_length
+    long = long.reshape(cfg.segmentations, -1).any(axis=0)
+    rule = f"over {cfg.max_length} tokens"
     for index in np.flatnonzero(long).tolist():
         report.cleaning.drop(rule, _text(store, tokenizers, index))
-    return ~long
+    return np.tile(~long, cfg.segmentations)
 
 
 def _text(store: Store, tokenizers: Tokenizers, index: int) -> Pair:
