@@ -77,6 +77,7 @@ RUNGS: list[dict[str, str]] = [
     {
         "alignments": "attention axes cleaning model scoring text tokenizer",
         "engine": "axes errors networks parallel search seating strategies",
+        "judgement": "corpora errors metrics",
         "lines": "alignments checks links markup parts placing spans tasks text",
         "networks": "attention axes model search",
         "options": (
@@ -129,8 +130,8 @@ RUNGS: list[dict[str, str]] = [
             "translator"
         ),
         "translate": (
-            "cleaning corpora errors options scripts shards streams transformer "
-            "translator verification weights"
+            "cleaning corpora errors judgement options scripts shards streams "
+            "transformer translator verification weights"
         ),
     },
 ]
@@ -142,8 +143,8 @@ LEAVES = (
 )
 SEARCH = "search sampling strategies rules selects constraints".split()
 DATA = (
-    "sentences text spans links placing markup checks segmentation tokenizer phrases terms mbr "
-    "cleaning corpora store batches dataset phrasebook reports"
+    "sentences text spans links placing markup checks segmentation tokenizer phrases "
+    "terms mbr cleaning corpora store batches dataset phrasebook reports"
 ).split()
 PLAIN = [*DATA, "reference"]
 IMPORTERS = {

@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from heapq import heapify, heappop, heappush
-from math import log
+from math import log1p
 from typing import NamedTuple
 
 SPACE = "\u2581"
@@ -105,14 +105,14 @@ class BytePairs:
         return None if rank is None else Merge(rank, left, right, joined)
 
 
-def _kept(dropout: float, chance: random.Random) -> int:
-    """How many merges are made before the first that is left out."""
-    return int(log(1 - chance.random()) / log(1 - dropout))
+def _kept(dropout: float, chance: random.Random) -> float:
+    """Merges made before the first that is left out; part of one counts as none."""
+    return log1p(-chance.random()) / log1p(-dropout)
 
 
-def _dropped(kept: int, dropout: float, chance: random.Random) -> Iterator[bool]:
+def _dropped(kept: float, dropout: float, chance: random.Random) -> Iterator[bool]:
     """Whether each merge is left out; the first `kept` are not, and then one is."""
-    yield from (False for _ in range(kept))
+    yield from (False for _ in range(int(kept)))
     yield True
     while True:
         yield chance.random() < dropout
