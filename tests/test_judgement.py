@@ -18,9 +18,8 @@ WORDS = "Ein Hund läuft, die Katze schläft; „und“ 2,5 Vögel fliegen. न�
 
 
 def drawn(count):
-    return [
-        " ".join(CHANCE.choices(WORDS, k=CHANCE.randrange(4, 12))) for _ in range(count)
-    ]
+    lengths = [CHANCE.randrange(4, 12) for _ in range(count)]
+    return [" ".join(CHANCE.choices(WORDS, k=length)) for length in lengths]
 
 
 def altered(line, share):
@@ -30,15 +29,8 @@ def altered(line, share):
     return " ".join(words)
 
 
-PEOPLE = [
-    *drawn(range(60)),
-    "",
-    "one\u2028line ",
-    " twice  blank",
-    "\u00a0",
-    "A",
-    "a\r",
-]
+ODD = ["", "one\u2028line ", " twice  blank", "\u00a0", "A", "a\r"]
+PEOPLE = [*drawn(60), *ODD]
 OURS = [altered(line, 0.3) for line in PEOPLE]
 OTHER = [altered(line, 0.36) for line in PEOPLE]
 MEASURES = ["BLEU", "chrF2", "TER"]
