@@ -402,3 +402,48 @@ def test_ids_of_the_store_are_of_the_vocabulary(tmp_path):
         assert side.ids.max() < one.size
         assert side.ids.min() > 3
         assert side.ids.dtype == np.uint32
+
+
+def segmented(folder, pairs=GOOD, **data):
+    sampling = {"segmentations": 3, "subword_dropout": 0.3}
+    return dataset.prepare(settings(folder, pairs, vocab_size=330, **sampling | data))
+
+
+def test_each_copy_of_the_corpus_is_otherwise_segmented(tmp_path):
+    data = segmented(tmp_path)
+    assert decoded(data) == GOOD * 3
+    assert data.fitting.tolist() == [True] * 3 * len(GOOD)
+    ids = [tuple(data.store.target[i].tolist()) for i in range(data.store.size)]
+    plain = [tuple(data.tokenizers.target.encode(target)) for _, target in GOOD]
+    copies = [ids[start :: len(GOOD)] for start in range(len(GOOD))]
+    assert sum(len(set(copy)) > 1 for copy in copies) > len(GOOD) / 2
+    assert sum(map(len, ids)) > 3 * sum(map(len, plain))
+
+
+def test_the_segmentations_are_the_same_whenever_they_are_made(tmp_path, monkeypatch):
+    one = segmented(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    other = segmented(tmp_path)
+    for side, again in zip(one.store, other.store, strict=True):
+        np.testing.assert_array_equal(side.ids, again.ids)
+
+
+def test_another_dropout_or_number_makes_a_new_store(tmp_path):
+    sizes = {
+        segmented(tmp_path, **change).store.source.ids.size
+        for change in ({}, {"subword_dropout": 0.2}, {"segmentations": 2})
+    }
+    assert len(sizes) == 3
+
+
+def test_the_report_counts_pairs_and_not_their_copies(tmp_path):
+    long = ("the " * 15, "der " * 9)  # 16 tokens, or more if it is otherwise segmented
+    data = segmented(tmp_path, [*GOOD, long], max_length=20)
+    counts = data.report.cleaning
+    assert counts.kept == data.report.lengths.total() == len(GOOD)
+    assert counts.read == counts.kept + counts.dropped.total()
+    assert counts.dropped["over 20 tokens"] == 1
+    one = range(len(GOOD))
+    tokens = [sum(len(side[i]) + 1 for i in one) for side in data.store]
+    assert list(data.report.tokens) == tokens
+    assert not data.fitting[len(GOOD) :: len(GOOD) + 1].any()

@@ -48,13 +48,14 @@ RUNGS: list[dict[str, str]] = [
         "rules": "errors search symbols",
         "sampling": "largest search",
         "search": "largest symbols",
+        "segmentation": "",
         "selects": "errors largest rules search symbols",
         "sentences": "",
         "spans": "text",
         "strategies": "errors mbr sampling search selects",
         "terms": "errors phrases text",
         "text": "sentences",
-        "tokenizer": "errors symbols text",
+        "tokenizer": "errors segmentation symbols text",
         "workers": "",
     },
     {
@@ -84,6 +85,7 @@ RUNGS: list[dict[str, str]] = [
     {
         "alignments": "attention axes cleaning model scoring text tokenizer",
         "engine": "axes errors networks parallel search seating strategies",
+        "judgement": "corpora errors metrics",
         "lines": "alignments checks links markup parts placing spans tasks text",
         "networks": "attention axes model search",
         "options": (
@@ -135,8 +137,8 @@ RUNGS: list[dict[str, str]] = [
             "translator"
         ),
         "translate": (
-            "cleaning corpora errors options scripts shards streams transformer "
-            "translator verification weights"
+            "cleaning corpora errors judgement options scripts shards streams "
+            "transformer translator verification weights"
         ),
     },
 ]
@@ -148,9 +150,9 @@ LEAVES = (
 )
 SEARCH = "search sampling strategies rules selects constraints".split()
 DATA = (
-    "sentences text spans links placing markup checks tokenizer phrases terms mbr "
-    "cleaning corpora store batches dataset phrasebook reports alphabets faults marks "
-    "workers selection encoding pages"
+    "sentences text spans links placing markup checks segmentation tokenizer phrases "
+    "terms mbr cleaning corpora store batches dataset phrasebook reports alphabets "
+    "faults marks workers selection encoding pages vocabulary"
 ).split()
 PLAIN = [*DATA, "reference"]
 IMPORTERS = {

@@ -76,6 +76,17 @@ class Report:
         self.examples.setdefault(rule, example)
 
 
+def together(reports: Iterable[Report]) -> Report:
+    """The counts of all; of each rule the first example."""
+    total = Report()
+    for one in reports:
+        total.read += one.read
+        total.dropped += one.dropped
+        total.noted += one.noted
+        total.examples = one.examples | total.examples
+    return total
+
+
 def dropping(keep: Collection[str], drop: Collection[str]) -> frozenset[str]:
     """The rules that drop, if those of `keep` shall not, and those of `drop` shall.
 

@@ -1,35 +1,36 @@
 """From corpora to what training reads: cleaned, tokenised, stored, and reported on."""
 
-import hashlib
-from collections.abc import Iterator
-from functools import partial
-from itertools import chain, compress
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from transformer import (
     batches,
     cleaning,
     corpora,
     encoding,
+    mixture,
     selection,
-    store,
     tokenizer,
+    vocabulary,
 )
 from transformer.cleaning import Pair
 from transformer.config import Config, DataConfig
 from transformer.corpora import Corpus
 from transformer.errors import InputError
 from transformer.marks import Marks
-from transformer.reports import DataReport
-from transformer.store import Ids, Store
+from transformer.reports import DataReport, Part
+from transformer.store import Store
 from transformer.text import normalize
 from transformer.tokenizer import Tokenizers
 
-FORMAT = 2
-"""Raised when what a store holds changes, so that older ones are not read."""
+class Held(NamedTuple):
+    """Sentence pairs that training does not see, to evaluate with."""
+
+    corpus: Corpus
+    pairs: list[Pair]
 
 
 class Dataset(NamedTuple):
@@ -37,28 +38,58 @@ class Dataset(NamedTuple):
 
     tokenizers: Tokenizers
     store: Store
-    fitting: Bool[np.ndarray, " n"]
-    """Which pairs of the store are short enough."""
-    valid: list[Pair]
+    rates: Float[np.ndarray, " n"]
+    """How often each pair of the store comes in an epoch; never, if it is too long."""
+    valid: list[Held]
     fingerprint: dict[str, str]
     report: DataReport
 
+    @property
+    def fitting(self) -> Bool[np.ndarray, " n"]:
+        """Which pairs of the store are short enough."""
+        return self.rates > 0
 
-def corpus(cfg: DataConfig, name: str) -> Corpus:
-    return Corpus(name, cfg.source, cfg.target)
+
+def training(cfg: DataConfig) -> list[Corpus]:
+    """The corpora to learn from."""
+    return [corpora.parse(name, cfg.source, cfg.target) for name in cfg.train]
+
+
+def held(cfg: DataConfig, names: Sequence[str]) -> list[Held]:
+    """The pairs of each corpus that have text on both sides.
+
+    Raises:
+        InputError: if a corpus has none, or a tag or weight, which mean nothing here.
+    """
+    return [_held(corpora.parse(name, cfg.source, cfg.target)) for name in names]
+
+
+def check(several: Sequence[Held], targets: Collection[str]) -> None:
+    """Raises `InputError` for pairs in a language that the model does not learn."""
+    for corpus, _ in several:
+        if corpus.target not in targets:
+            raise InputError(
+                f"The corpus {corpus} is to evaluate with, but the model learns to "
+                f"translate into {', '.join(targets)} only. Give its languages, as in "
+                f"{corpus.name}:en-de."
+            )
+
+
+def _held(corpus: Corpus) -> Held:
+    if corpus.tag or corpus.weight != 1:
+        raise InputError(
+            f"The corpus {corpus} is to evaluate with; only training corpora have tags "
+            "and weights. Leave them out."
+        )
+    found = [pair for pair in normalized(corpus) if all(pair)]
+    if not found:
+        raise InputError(f"The corpus {corpus} is empty.")
+    return Held(corpus, found)
 
 
 def normalized(corpus: Corpus) -> Iterator[Pair]:
     for source, target in corpora.pairs(corpus):
         yield normalize(source), normalize(target)
-
-
-def evaluation_pairs(corpus: Corpus) -> list[Pair]:
-    """The pairs that have text on both sides, or an `InputError` if none has."""
-    found = [pair for pair in normalized(corpus) if all(pair)]
-    if not found:
-        raise InputError(f"The corpus {corpus} is empty.")
-    return found
 
 
 def prepare(cfg: Config, known: Tokenizers | None = None) -> Dataset:
@@ -70,104 +101,79 @@ def prepare(cfg: Config, known: Tokenizers | None = None) -> Dataset:
         InputError: if a corpus cannot be read, or nothing of it is left.
     """
     rules = cleaning.dropping(cfg.data.keep, cfg.data.drop)
-    train = corpus(cfg.data, cfg.data.train)
-    valid = evaluation_pairs(corpus(cfg.data, cfg.data.valid))
-    fingerprint = corpora.fingerprint(train)
-    [(kept, counts)] = selection.select(
-        [train], fingerprint, _held_out(cfg.data, valid), rules
-    )
-    tokenizers = known or _tokenizers(cfg, train, fingerprint, kept)
-    path = store.cache() / "stores" / _key(train, fingerprint, tokenizers, kept)
-    if not path.exists():
-        store.write(path, encoding.parts(train, kept, partial(_encode, tokenizers)))
-    tokens = store.read(path)
-    report = DataReport(counts)
-    fitting = _drop_long(tokens, tokenizers, cfg.data.max_length, report)
-    if not fitting.any():
-        raise InputError(
-            f"Every pair of the corpus {train} has more than "
-            f"data.max_length={cfg.data.max_length} tokens on a side. Raise it."
-        )
-    report.describe(tokens, fitting, tokenizers, valid)
-    return Dataset(tokenizers, tokens, fitting, valid, fingerprint, report)
+    train, valid = training(cfg.data), held(cfg.data, cfg.data.valid)
+    check(valid, targets(train, known))
+    held_out = _held_out([*valid, *held(cfg.data, cfg.data.test)])
+    marks = [corpora.fingerprint(corpus) for corpus in train]
+    kept, counts = selection.select(train, marks, held_out, rules)
+    text = selection.marks(marks, kept)
+    tokenizers = known or vocabulary.learn(cfg, train, kept, text)
+    tokens = encoding.stored(cfg.data, train, kept, text, tokenizers)
+    report = DataReport(cleaning.together(counts))
+    fitting = _drop_long(tokens, tokenizers, cfg.data, report)
+    rates = _rates(cfg.data, train, kept, fitting, report)
+    pairs = [pair for one in valid for pair in one.pairs]
+    once = np.arange(tokens.size) < len(fitting)
+    once[: len(fitting)] = fitting
+    report.describe(tokens, once, tokenizers, pairs)
+    copies = np.tile(rates, cfg.data.segmentations)
+    return Dataset(tokenizers, tokens, copies, valid, corpora.together(marks), report)
 
 
-def _encode(tokenizers: Tokenizers, number: int, pair: Pair) -> tuple[Ids, Ids]:
-    del number
-    return tokenizers.encode(pair)
-
-
-def _held_out(cfg: DataConfig, valid: list[Pair]) -> Marks:
+def _held_out(several: Sequence[Held]) -> Marks:
     """Of the sentences that are validated and tested with."""
-    test = [] if cfg.test is None else evaluation_pairs(corpus(cfg, cfg.test))
-    return cleaning.held_out([*valid, *test], cfg.source)
+    none = np.zeros(0, np.uint64)
+    of_each = [cleaning.held_out(one.pairs, one.corpus.source) for one in several]
+    return np.unique(np.concatenate([none, *of_each]))
 
 
-def _tokenizers(
-    cfg: Config, train: Corpus, fingerprint: dict[str, str], kept: np.ndarray
-) -> Tokenizers:
-    """Those trained before on the same pairs, or new ones."""
-    sizes = cfg.model.vocab_size, cfg.model.source_vocab_size
-    learnt = cfg.data.tokenizer, cfg.data.tokenizer_sentences, *sizes
-    follows = [FORMAT, *_text_marks(train, fingerprint, kept), *learnt]
-    path = store.cache() / "tokenizers" / selection.key(follows)
-    if not path.exists():
-        store.make(path, _train_tokenizers(cfg, train, kept).save)
-    return tokenizer.load_both(path)
+def targets(train: Sequence[Corpus], known: Tokenizers | None = None) -> list[str]:
+    """The languages that can be translated into, by these corpora or tokenizers."""
+    told = tokenizer.targets(known.source) if known else []
+    return list(dict.fromkeys([*(corpus.target for corpus in train), *told]))
 
 
-def _train_tokenizers(cfg: Config, train: Corpus, kept: np.ndarray) -> Tokenizers:
-    pairs = _sample(train, kept, cfg.data.tokenizer_sentences)
-    learn = partial(tokenizer.train, kind=cfg.data.tokenizer)
-    size, source_size = cfg.model.vocab_size, cfg.model.source_vocab_size
-    if source_size is None:
-        joint = learn(chain.from_iterable(pairs), vocab_size=size)
-        return Tokenizers(joint, joint)
-    return Tokenizers(
-        learn((source for source, _ in pairs), vocab_size=source_size),
-        learn((target for _, target in pairs), vocab_size=size),
-    )
+def _rates(
+    cfg: DataConfig,
+    train: list[Corpus],
+    kept: list[np.ndarray],
+    fitting: np.ndarray,
+    report: DataReport,
+) -> Float[np.ndarray, " n"]:
+    """How often each pair comes in an epoch, which is as long as all of them.
 
-
-def _sample(corpus: Corpus, kept: np.ndarray, count: int) -> list[Pair]:
-    """At most `count` of the kept pairs, each with the same chance."""
-    places = np.flatnonzero(kept)
-    if len(places) > count:
-        places = np.random.default_rng(0).choice(places, count, replace=False)
-    chosen = np.zeros(len(kept), bool)
-    chosen[places] = True
-    sample = compress(corpora.pairs(corpus), chosen)
-    return [(normalize(source), normalize(target)) for source, target in sample]
-
-
-def _text_marks(
-    train: Corpus, fingerprint: dict[str, str], kept: np.ndarray
-) -> list[object]:
-    """What stands for the text that training sees."""
-    marks = list(fingerprint.values())
-    clean = hashlib.sha256(np.packbits(kept).tobytes()).hexdigest()
-    return [train.source, train.target, marks, clean]
-
-
-def _key(
-    train: Corpus,
-    fingerprint: dict[str, str],
-    tokenizers: Tokenizers,
-    kept: np.ndarray,
-) -> str:
-    """Names a store by all that its contents follow from."""
-    models = [hashlib.sha256(side.model).hexdigest() for side in tokenizers]
-    return selection.key([FORMAT, *_text_marks(train, fingerprint, kept), models])
+    Raises:
+        InputError: if every pair of a corpus is too long.
+    """
+    stored = [int(clean.sum()) for clean in kept]
+    parts = np.split(fitting, np.cumsum(stored)[:-1])
+    sizes = [int(part.sum()) for part in parts]
+    for corpus, size in zip(train, sizes, strict=True):
+        if not size:
+            raise InputError(
+                f"Every pair of the corpus {corpus} has more than "
+                f"data.max_length={cfg.max_length} tokens on a side. Raise it."
+            )
+    weights = [corpus.weight for corpus in train]
+    shares = mixture.shares(weights, sizes, cfg.temperature)
+    rates = mixture.rates(shares, sizes)
+    counts = zip(train, kept, sizes, shares.tolist(), strict=True)
+    report.corpora = [
+        Part(str(corpus), len(clean), size, share)
+        for corpus, clean, size, share in counts
+    ]
+    return np.repeat(rates, stored) * fitting
 
 
 def _drop_long(
-    store: Store, tokenizers: Tokenizers, limit: int, report: DataReport
+    store: Store, tokenizers: Tokenizers, cfg: DataConfig, report: DataReport
 ) -> np.ndarray:
-    """The pairs that fit; counts those that do not."""
-    long = batches.lengths(store).max(axis=1) > limit
+    """The pairs that fit, however they are segmented; counts those that do not."""
+    long = batches.lengths(store).max(axis=1) > cfg.max_length
+    long = long.reshape(cfg.segmentations, -1).any(axis=0)
     if long.any():
         example = _text(store, tokenizers, int(long.argmax()))
-        report.cleaning.drop(f"over {limit} tokens", example, int(long.sum()))
+        report.cleaning.drop(f"over {cfg.max_length} tokens", example, int(long.sum()))
     return ~long
 
 

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool
@@ -21,39 +20,46 @@ FORMAT = 1
 """Raised when a rule changes, so that selections by the old one are not used."""
 
 
-class Selection(NamedTuple):
-    """What cleaning came to for one corpus."""
-
-    kept: Bool[np.ndarray, " n"]
-    """Whether each of its pairs is."""
-    report: Report
+Kept = Bool[np.ndarray, " n"]
+"""Whether each pair of a corpus is."""
 
 
 def select(
-    several: Sequence[Corpus],
-    fingerprint: dict[str, str],
+    train: Sequence[Corpus],
+    fingerprints: Sequence[dict[str, str]],
     held_out: Marks,
     dropping: Collection[str],
-) -> list[Selection]:
+) -> tuple[list[Kept], list[Report]]:
     """Cleans the corpora in their order, as what comes later may repeat the earlier.
 
     Args:
-        fingerprint: of all of them.
         held_out: marks of the sentences that training should not see, sorted.
         dropping: the rules that drop.
 
     Raises:
         InputError: if a corpus cannot be read, or nothing of it is left.
     """
-    languages = [(corpus.source, corpus.target) for corpus in several]
-    seen = hashlib.sha256(held_out.tobytes()).hexdigest()
-    follows = [FORMAT, languages, list(fingerprint.values()), seen, sorted(dropping)]
-    path = store.cache() / "selections" / key(follows)
+    read = [
+        (corpus.source, corpus.target, list(files.values()))
+        for corpus, files in zip(train, fingerprints, strict=True)
+    ]
+    unseen = hashlib.sha256(held_out.tobytes()).hexdigest()
+    name = key([FORMAT, read, unseen, sorted(dropping)])
+    path = store.cache() / "selections" / name
     if not path.exists():
         cleaner = Cleaner(dropping, held_out)
-        found = [_clean(corpus, cleaner) for corpus in several]
-        store.make(path, partial(_write, selections=found))
-    return [_read(path / str(number)) for number in range(len(several))]
+        found = [_clean(corpus, cleaner) for corpus in train]
+        store.make(path, partial(_write, found=found))
+    found = [_read(path / str(number)) for number in range(len(train))]
+    return [kept for kept, _ in found], [report for _, report in found]
+
+
+def marks(fingerprints: Sequence[dict[str, str]], kept: Sequence[Kept]) -> list[str]:
+    """What stands for the text that is kept of each corpus."""
+    return [
+        key([list(files.values()), hashlib.sha256(np.packbits(clean)).hexdigest()])
+        for files, clean in zip(fingerprints, kept, strict=True)
+    ]
 
 
 def key(follows: object) -> str:
@@ -61,30 +67,30 @@ def key(follows: object) -> str:
     return hashlib.sha256(json.dumps(follows).encode()).hexdigest()[:32]
 
 
-def _clean(corpus: Corpus, cleaner: Cleaner) -> Selection:
+def _clean(corpus: Corpus, cleaner: Cleaner) -> tuple[Kept, Report]:
     inspect = partial(faults.inspect, languages=(corpus.source, corpus.target))
     found = workers.ordered(inspect, cleaning.chunks(corpora.pairs(corpus)))
     report = Report()
-    kept = [np.zeros(0, bool), *(cleaner.keep(*one, report) for one in found)]
-    selection = Selection(np.concatenate(kept), report)
-    if not selection.kept.any():
+    parts = [np.zeros(0, bool), *(cleaner.keep(*one, report) for one in found)]
+    kept = np.concatenate(parts)
+    if not kept.any():
         raise InputError(
             f"No pair is left of the corpus {corpus}: {report.read} read, "
             f"dropped as {dict(report.dropped)}."
         )
-    return selection
+    return kept, report
 
 
-def _write(folder: Path, selections: Sequence[Selection]) -> None:
-    for number, (kept, report) in enumerate(selections):
+def _write(folder: Path, found: Sequence[tuple[Kept, Report]]) -> None:
+    for number, (kept, report) in enumerate(found):
         np.save(folder / f"{number}.npy", kept)
         text = json.dumps(vars(report))
         (folder / f"{number}.json").write_text(text, "utf-8")
 
 
-def _read(path: Path) -> Selection:
+def _read(path: Path) -> tuple[Kept, Report]:
     values = json.loads(path.with_suffix(".json").read_text("utf-8"))
     counts = Counter(values["dropped"]), Counter(values["noted"])
     examples = {rule: (pair[0], pair[1]) for rule, pair in values["examples"].items()}
     report = Report(values["read"], *counts, examples)
-    return Selection(np.load(path.with_suffix(".npy")), report)
+    return np.load(path.with_suffix(".npy")), report
