@@ -60,8 +60,8 @@ def settings(
             num_heads=2,
         ),
         data=DataConfig(
-            train=write(folder, "train", train),
-            valid=write(folder, "valid", valid),
+            train=(write(folder, "train", train),),
+            valid=(write(folder, "valid", valid),),
             target="de",
             **data,
         ),
@@ -97,7 +97,7 @@ def test_the_store_holds_what_was_kept_in_the_order_of_the_files(tmp_path):
     data = dataset.prepare(settings(tmp_path, BAD[:2] + GOOD + BAD[2:]))
     assert decoded(data) == GOOD
     assert data.fitting.all()
-    assert data.valid == VALID
+    assert [one.pairs for one in data.valid] == [VALID]
 
 
 def test_all_that_is_read_is_kept_or_dropped_by_a_rule(tmp_path):
@@ -153,7 +153,7 @@ def test_nothing_is_told_of_an_overlap_that_is_none(tmp_path):
 def test_validation_pairs_without_text_are_left_out(tmp_path):
     valid = [("", "x"), *VALID, ("y", " ")]
     data = dataset.prepare(settings(tmp_path, GOOD, valid))
-    assert data.valid == VALID
+    assert [one.pairs for one in data.valid] == [VALID]
     assert data.report.validation == len(VALID)
 
 
@@ -262,7 +262,7 @@ def test_tokenizers_may_learn_from_a_sample_of_pairs(tmp_path, count):
 
 def test_the_fingerprint_is_that_of_the_training_files(tmp_path):
     cfg = settings(tmp_path, GOOD)
-    expected = corpora.fingerprint(Corpus(cfg.data.train, "en", "de"))
+    expected = corpora.fingerprint(Corpus(cfg.data.train[0], "en", "de"))
     assert dataset.prepare(cfg).fingerprint == expected
 
 
