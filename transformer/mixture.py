@@ -25,4 +25,4 @@ def rates(
     """How often a pair of each corpus comes in an epoch as long as all of them."""
     found = shares * sum(sizes) / np.array(sizes)
     # Those that differ in rounding only shall be packed together.
-    return np.float32(found.round(6))
+    return found.round(6).astype(np.float32)
