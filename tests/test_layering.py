@@ -13,8 +13,10 @@ PACKAGE = ROOT / "transformer"
 RUNGS: list[dict[str, str]] = [
     {
         "axes": "",
+        "compression": "",
         "config": "errors",
         "errors": "",
+        "settings": "config errors",
         "symbols": "",
     },
     {
@@ -36,10 +38,12 @@ RUNGS: list[dict[str, str]] = [
         "masks": "symbols",
         "mbr": "",
         "metrics": "",
+        "mixture": "",
         "optimizers": "axes config",
         "parallel": "axes config errors",
         "phrases": "errors symbols text tokenizer",
         "placing": "links text",
+        "portions": "",
         "positions": "",
         "processes": "errors",
         "products": "",
@@ -59,11 +63,11 @@ RUNGS: list[dict[str, str]] = [
         "workers": "",
     },
     {
-        "batches": "store symbols",
-        "corpora": "cleaning errors phrasebook",
+        "batches": "portions store symbols",
+        "corpora": "cleaning compression errors phrasebook",
         "dataset": (
-            "batches cleaning config corpora encoding errors marks reports selection "
-            "store text tokenizer"
+            "batches cleaning config corpora encoding errors marks mixture reports "
+            "selection store text tokenizer vocabulary"
         ),
         "devices": "store",
         "encoding": "cleaning corpora store workers",
@@ -78,7 +82,7 @@ RUNGS: list[dict[str, str]] = [
     {
         "budget": "batches errors",
         "checkpoints": "errors processes",
-        "folder": "config errors tokenizer",
+        "folder": "config errors settings tokenizer",
         "model": "attention config dropout embeddings layers masks positions remat",
         "weights": "axes checkpoints errors model parallel",
     },
@@ -86,6 +90,7 @@ RUNGS: list[dict[str, str]] = [
         "alignments": "attention axes cleaning model scoring text tokenizer",
         "engine": "axes errors networks parallel search seating strategies",
         "judgement": "corpora errors metrics",
+        "loading": "axes devices errors folder model tokenizer translator weights",
         "lines": "alignments checks links markup parts placing spans tasks text",
         "networks": "attention axes model search",
         "options": (
@@ -104,21 +109,21 @@ RUNGS: list[dict[str, str]] = [
             "strategies symbols tokenizer"
         ),
         "translator": (
-            "alignments axes cleaning devices engine errors folder lines model "
-            "networks parallel parts scoring search seating strategies symbols "
-            "tasks terms tokenizer weights"
+            "alignments axes cleaning devices engine errors lines model networks "
+            "parallel parts scoring search seating strategies symbols tasks terms "
+            "tokenizer"
         ),
         "verification": "axes config reference seating strategies tokenizer translator",
     },
     {
         "evaluation": (
-            "axes batches cleaning config metrics parallel step store strategies "
-            "tokenizer translator"
+            "axes batches cleaning config dataset errors metrics parallel step store "
+            "strategies tokenizer translator"
         ),
         "experiments": "config",
         "fit": (
-            "batches budget cleaning config dataset errors evaluation folder "
-            "optimizers pages parallel processes step tokenizer training update weights"
+            "batches budget config dataset errors evaluation folder optimizers pages "
+            "parallel processes settings step tokenizer training update weights"
         ),
         "journal": "evaluation pages",
         "scripts": "devices errors processes",
@@ -133,8 +138,8 @@ RUNGS: list[dict[str, str]] = [
     {
         "train": "config errors experiments fit pages processes scripts",
         "transformer": (
-            "attention config embeddings errors model positions search strategies "
-            "translator"
+            "attention config embeddings errors loading model positions search "
+            "strategies translator"
         ),
         "translate": (
             "cleaning corpora errors judgement options scripts shards streams "
@@ -151,8 +156,9 @@ LEAVES = (
 SEARCH = "search sampling strategies rules selects constraints".split()
 DATA = (
     "sentences text spans links placing markup checks segmentation tokenizer phrases "
-    "terms mbr cleaning corpora store batches dataset phrasebook reports alphabets "
-    "faults marks workers selection encoding pages vocabulary"
+    "terms mbr cleaning compression corpora mixture portions store batches dataset "
+    "phrasebook reports alphabets faults marks workers selection encoding vocabulary "
+    "pages"
 ).split()
 PLAIN = [*DATA, "reference"]
 IMPORTERS = {

@@ -26,6 +26,7 @@ from transformer.store import Store
 from transformer.text import normalize
 from transformer.tokenizer import Tokenizers
 
+
 class Held(NamedTuple):
     """Sentence pairs that training does not see, to evaluate with."""
 

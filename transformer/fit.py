@@ -10,18 +10,17 @@ from rich.console import Console
 from transformer import (
     batches,
     budget,
-    config,
     dataset,
     folder,
     optimizers,
     pages,
     parallel,
     processes,
+    settings,
     tokenizer,
     update,
     weights,
 )
-from transformer.cleaning import Pair
 from transformer.config import Config
 from transformer.dataset import Dataset
 from transformer.errors import InputError
@@ -59,18 +58,18 @@ def fit(
         cfg = _inherit(cfg, folder.describe(init_from))
     there = parallel.make(mesh)
     parallel.check(there, cfg.model)
-    test = _test_pairs(cfg)
+    test = dataset.held(cfg.data, cfg.data.test)
     cfg = _as_begun(cfg, path)
     data = processes.in_turn(lambda: _prepare(cfg, path, init_from))
+    learnt = dataset.training(cfg.data)
+    dataset.check(test, dataset.targets(learnt, data.tokenizers))
     console.print(data.report.render())
     if report is not None and processes.first():
         _write_page(report, cfg, data)
     objective = build(cfg, data.tokenizers, there)
     cfg = _with_tokens(cfg, path, data, objective, console)
     init = weights.load(init_from, objective.model, there) if init_from else None
-    score = (
-        Evaluator(cfg, objective, data.tokenizers, test, len(test)) if test else None
-    )
+    score = Evaluator(cfg, objective, data.tokenizers, test, None) if test else None
     Run(cfg, path, data, console, objective, init).train(score)
 
 
@@ -85,8 +84,9 @@ def _prepare(cfg: Config, path: Path, init_from: Path | None) -> Dataset:
 
 def _write_page(path: Path, cfg: Config, data: Dataset) -> None:
     languages = cfg.data.source, cfg.data.target
+    name = ", ".join(cfg.data.train)
     try:
-        pages.write(path, corpus.page(cfg.data.train, languages, data.report))
+        pages.write(path, corpus.page(name, languages, data.report))
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}.") from error
 
@@ -100,7 +100,7 @@ def _inherit(cfg: Config, parent: Description) -> Config:
 def _check_settings(cfg: Config, path: Path) -> None:
     """Raises `InputError` if `path` holds other settings, or no run."""
     if folder.exists(path):
-        changed = config.differences(folder.describe(path).config, cfg)
+        changed = settings.differences(folder.describe(path).config, cfg)
         if changed:
             raise InputError(
                 f"{path} was begun with other settings:\n  "
@@ -109,12 +109,6 @@ def _check_settings(cfg: Config, path: Path) -> None:
             )
     elif path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError(f"{path} exists, but is no run. Name another --out.")
-
-
-def _test_pairs(cfg: Config) -> list[Pair]:
-    if cfg.data.test is None:
-        return []
-    return dataset.evaluation_pairs(dataset.corpus(cfg.data, cfg.data.test))
 
 
 def _describe(cfg: Config, path: Path, data: Dataset) -> None:
@@ -133,7 +127,9 @@ def _describe(cfg: Config, path: Path, data: Dataset) -> None:
 
 def _create(cfg: Config, path: Path, data: Dataset) -> None:
     vocabulary = data.tokenizers.source.size, data.tokenizers.target.size
-    described = Description(cfg, vocabulary, data.fingerprint)
+    learnt = [(one.source, one.target) for one in dataset.training(cfg.data)]
+    directions = tuple(dict.fromkeys(learnt))
+    described = Description(cfg, vocabulary, data.fingerprint, directions)
     folder.create(path, described, data.tokenizers)
 
 

@@ -43,8 +43,7 @@ def select(
         (corpus.source, corpus.target, list(files.values()))
         for corpus, files in zip(train, fingerprints, strict=True)
     ]
-    unseen = hashlib.sha256(held_out.tobytes()).hexdigest()
-    name = key([FORMAT, read, unseen, sorted(dropping)])
+    name = key([FORMAT, read, _digest(held_out), sorted(dropping)])
     path = store.cache() / "selections" / name
     if not path.exists():
         cleaner = Cleaner(dropping, held_out)
@@ -57,7 +56,7 @@ def select(
 def marks(fingerprints: Sequence[dict[str, str]], kept: Sequence[Kept]) -> list[str]:
     """What stands for the text that is kept of each corpus."""
     return [
-        key([list(files.values()), hashlib.sha256(np.packbits(clean)).hexdigest()])
+        key([list(files.values()), _digest(np.packbits(clean))])
         for files, clean in zip(fingerprints, kept, strict=True)
     ]
 
@@ -65,6 +64,10 @@ def marks(fingerprints: Sequence[dict[str, str]], kept: Sequence[Kept]) -> list[
 def key(follows: object) -> str:
     """A name for what follows from these plain values."""
     return hashlib.sha256(json.dumps(follows).encode()).hexdigest()[:32]
+
+
+def _digest(array: np.ndarray) -> str:
+    return hashlib.sha256(array.tobytes()).hexdigest()
 
 
 def _clean(corpus: Corpus, cleaner: Cleaner) -> tuple[Kept, Report]:

@@ -43,7 +43,7 @@ class Finding(NamedTuple):
 
     rule: str
     meaning: str
-    count: int
+    pairs: int
     drops: bool
     share: float
     """Per cent of all that was read."""
