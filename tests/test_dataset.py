@@ -165,7 +165,7 @@ def test_they_are_told_loudly_if_they_are_kept(tmp_path):
 
 def test_test_sentences_are_held_out_as_well(tmp_path):
     test = write(tmp_path, "test", [(GOOD[0][0].upper() + "!", "x")])
-    data = dataset.prepare(settings(tmp_path, GOOD, test=test))
+    data = dataset.prepare(settings(tmp_path, GOOD, test=(test,)))
     assert decoded(data) == GOOD[1:]
 
 

@@ -40,6 +40,7 @@ RUNGS: list[dict[str, str]] = [
         "metrics": "",
         "mixture": "",
         "optimizers": "axes config",
+        "packing": "",
         "parallel": "axes config errors",
         "phrases": "errors symbols text tokenizer",
         "placing": "links text",
@@ -63,21 +64,24 @@ RUNGS: list[dict[str, str]] = [
         "workers": "",
     },
     {
-        "batches": "portions store symbols",
+        "batches": "packing portions store symbols",
         "corpora": "cleaning compression errors phrasebook",
         "dataset": (
             "batches cleaning config corpora encoding errors marks mixture reports "
             "selection store text tokenizer vocabulary"
         ),
         "devices": "store",
-        "encoding": "cleaning corpora store workers",
+        "encoding": "cleaning config corpora selection store tokenizer workers",
         "layers": "attention config dropout feed_forward positions",
-        "pages": "cleaning config reports",
+        "pages": "cleaning config reports settings",
         "phrasebook": "",
         "reports": "batches cleaning store tokenizer",
         "seating": "search strategies symbols",
         "selection": "cleaning corpora errors faults marks store workers",
         "store": "errors",
+        "vocabulary": (
+            "cleaning config corpora mixture selection store text tokenizer"
+        ),
     },
     {
         "budget": "batches errors",
@@ -158,7 +162,7 @@ DATA = (
     "sentences text spans links placing markup checks segmentation tokenizer phrases "
     "terms mbr cleaning compression corpora mixture portions store batches dataset "
     "phrasebook reports alphabets faults marks workers selection encoding vocabulary "
-    "pages"
+    "pages packing"
 ).split()
 PLAIN = [*DATA, "reference"]
 IMPORTERS = {

@@ -20,7 +20,7 @@ FORMAT = 1
 """Raised when a rule changes, so that selections by the old one are not used."""
 
 
-Kept = Bool[np.ndarray, " n"]
+Kept = Bool[np.ndarray, " _"]
 """Whether each pair of a corpus is."""
 
 
