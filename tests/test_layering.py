@@ -133,7 +133,7 @@ RUNGS: list[dict[str, str]] = [
         "update": "batches config errors parallel step",
     },
     {
-        "train": "config errors experiments fit processes scripts",
+        "train": "config errors experiments fit folder processes scripts",
         "transformer": (
             "attention config embeddings errors loading model positions search "
             "strategies translator"

@@ -73,7 +73,7 @@ def make(cfg: OptimizerConfig, steps: int) -> optax.GradientTransformation:
         return _adam(cfg, steps)
     kinds: dict[Hashable, optax.GradientTransformation] = {
         FROZEN: optax.set_to_zero(),
-        "trained": _adam(cfg, steps),
+        TRAINED: _adam(cfg, steps),
     }
     return optax.partition(kinds, partial(_kinds, cfg.freeze))
 
