@@ -13,9 +13,9 @@ from transformer import (
     cleaning,
     corpora,
     dataset,
+    pieces,
     store,
     tokenizer,
-    vocabulary,
     workers,
 )
 from transformer.config import (
@@ -386,11 +386,11 @@ def test_a_sample_takes_kept_pairs_from_everywhere_and_none_twice(tmp_path):
     pairs = [(str(i), str(i)) for i in range(4000)]
     numbers = Corpus(write(tmp_path, "numbers", pairs), "en", "de")
     odd = np.arange(4000) % 2 == 1
-    places = [int(source) for source, _ in vocabulary.sample(numbers, odd, 1000)]
+    places = [int(source) for source, _ in pieces.sample(numbers, odd, 1000)]
     assert len(set(places)) == len(places) == 1000
     assert all(place % 2 for place in places)
     assert np.mean(places) == pytest.approx(2000, abs=150)
-    assert vocabulary.sample(numbers, np.arange(4000) < 9, 10) == pairs[:9]
+    assert pieces.sample(numbers, np.arange(4000) < 9, 10) == pairs[:9]
 
 
 def test_nothing_depends_on_how_many_processes_prepare(tmp_path, monkeypatch):
@@ -513,10 +513,10 @@ def test_tokenizers_learn_from_all_corpora_in_their_shares(tmp_path):
     cfg, _ = several(tmp_path)
     corpus = dataset.training(cfg.data)
     kept = [np.ones(len(GOOD), bool), np.ones(5, bool)]
-    cold = vocabulary.mixed(cfg.data, corpus, kept)
+    cold = pieces.mixed(cfg.data, corpus, kept)
     assert sorted(cold[: len(GOOD)]) == sorted(GOOD)
     assert len(cold) == len(GOOD) + 5
-    warm = vocabulary.mixed(replace(cfg.data, temperature=1e6), corpus, kept)
+    warm = pieces.mixed(replace(cfg.data, temperature=1e6), corpus, kept)
     assert len(warm) == pytest.approx(len(cold), abs=1)
     assert Counter(pair[1].endswith(" now") for pair in warm)[True] == len(cold) // 2
 

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 import translate
-from transformer import experiments, folder
+from transformer import dataset, experiments, finetuning, folder
 from transformer.config import DataConfig, OptimizerConfig, TrainingConfig
 from transformer.errors import InputError
 from transformer.fit import fit as fit_on
@@ -126,3 +126,23 @@ def test_each_validation_set_has_its_scores_and_their_mean_counts(model):
     for measure in ("loss", "bleu", "chrf"):
         each = [last[f"{name}/{measure}"] for name in names]
         assert last[measure] == pytest.approx(np.mean(each))
+
+
+def test_back_translations_are_one_more_corpus_with_a_tag(
+    cfg, model, tmp_path, monkeypatch
+):
+    (tmp_path / "mono.de").write_text("Hund mag\nKatze Vogel Hund mag\n")
+    call = ["translate.py", str(model), "--to", "en", "--sample", "--input"]
+    files = [str(tmp_path / "mono.de"), "--output", str(tmp_path / "mono.en")]
+    monkeypatch.setattr("sys.argv", [*call, *files])
+    translate.main(QUIET)
+    names = (cfg.data.train[0], f"bt={tmp_path}/mono:en-de")
+    data = dataclasses.replace(cfg.data, train=names)
+    told = finetuning.tokenizers(data, model)
+    known = dataset.prepare(dataclasses.replace(cfg, data=data), told)
+    firsts = [known.store.source[i][:2].tolist() for i in range(known.store.size)]
+    written = [[told.source.piece(id) for id in two] for two in firsts]
+    assert written[-1] == ["<2de>", "<bt>"]
+    assert written[0][0] == "<2de>" and written[0][1] != "<bt>"
+    learnt = finetuning.directions(data, model)
+    assert learnt == (("en", "de"), ("en", "hi"), ("de", "en"))

@@ -39,7 +39,7 @@ RUNGS: list[dict[str, str]] = [
         "mbr": "",
         "metrics": "",
         "mixture": "",
-        "optimizers": "axes config",
+        "optimizers": "axes config errors",
         "packing": "",
         "parallel": "axes config errors",
         "phrases": "errors symbols text tokenizer",
@@ -61,6 +61,7 @@ RUNGS: list[dict[str, str]] = [
         "terms": "errors phrases text",
         "text": "sentences",
         "tokenizer": "errors segmentation symbols text",
+        "vocabulary": "symbols tokenizer",
         "workers": "",
     },
     {
@@ -68,20 +69,18 @@ RUNGS: list[dict[str, str]] = [
         "corpora": "cleaning compression errors phrasebook",
         "dataset": (
             "batches cleaning config corpora encoding errors marks mixture reports "
-            "selection store text tokenizer vocabulary"
+            "pieces selection store text tokenizer"
         ),
         "devices": "store",
         "encoding": "cleaning config corpora selection store tokenizer workers",
         "layers": "attention config dropout feed_forward positions",
         "pages": "cleaning config reports settings",
         "phrasebook": "",
+        "pieces": "cleaning config corpora mixture selection store text tokenizer",
         "reports": "batches cleaning store tokenizer",
         "seating": "search strategies symbols",
         "selection": "cleaning corpora errors faults marks store workers",
         "store": "errors",
-        "vocabulary": (
-            "cleaning config corpora mixture selection store text tokenizer"
-        ),
     },
     {
         "budget": "batches errors",
@@ -125,9 +124,14 @@ RUNGS: list[dict[str, str]] = [
             "strategies tokenizer translator"
         ),
         "experiments": "config",
+        "finetuning": (
+            "checkpoints config dataset errors folder optimizers parallel pieces step "
+            "tokenizer training update vocabulary weights"
+        ),
         "fit": (
-            "batches budget config dataset errors evaluation folder optimizers pages "
-            "parallel processes settings step tokenizer training update weights"
+            "batches budget config dataset errors evaluation finetuning folder "
+            "optimizers pages parallel processes settings step tokenizer training "
+            "update"
         ),
         "journal": "evaluation pages",
         "scripts": "devices errors processes",
@@ -140,7 +144,7 @@ RUNGS: list[dict[str, str]] = [
         "update": "batches config errors parallel step",
     },
     {
-        "train": "config errors experiments fit pages processes scripts",
+        "train": "config errors experiments fit folder pages processes scripts",
         "transformer": (
             "attention config embeddings errors loading model positions search "
             "strategies translator"
@@ -159,10 +163,10 @@ LEAVES = (
 )
 SEARCH = "search sampling strategies rules selects constraints".split()
 DATA = (
-    "sentences text spans links placing markup checks segmentation tokenizer phrases "
-    "terms mbr cleaning compression corpora mixture portions store batches dataset "
-    "phrasebook reports alphabets faults marks workers selection encoding vocabulary "
-    "pages packing"
+    "sentences text spans links placing markup checks segmentation tokenizer "
+    "vocabulary phrases terms mbr cleaning compression corpora mixture portions store "
+    "batches dataset phrasebook reports alphabets faults marks workers selection "
+    "encoding pieces pages packing"
 ).split()
 PLAIN = [*DATA, "reference"]
 IMPORTERS = {

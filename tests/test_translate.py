@@ -85,6 +85,7 @@ def test_two_processes_name_a_half_done_file_alike(model):
         {"alignments": True},
         {"precision": "bfloat16"},
         {"fast": True},
+        {"to": "hi"},
         *({"search": search} for search in OTHER_SEARCHES),
         *({"demands": demands} for demands in OTHER_DEMANDS),
     ],

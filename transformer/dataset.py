@@ -12,11 +12,11 @@ from transformer import (
     corpora,
     encoding,
     mixture,
+    pieces,
     selection,
     tokenizer,
-    vocabulary,
 )
-from transformer.cleaning import Pair
+from transformer.cleaning import Pair, Report
 from transformer.config import Config, DataConfig
 from transformer.corpora import Corpus
 from transformer.errors import InputError
@@ -101,14 +101,12 @@ def prepare(cfg: Config, known: Tokenizers | None = None) -> Dataset:
     Raises:
         InputError: if a corpus cannot be read, or nothing of it is left.
     """
-    rules = cleaning.dropping(cfg.data.keep, cfg.data.drop)
     train, valid = training(cfg.data), held(cfg.data, cfg.data.valid)
     check(valid, targets(train, known))
-    held_out = _held_out([*valid, *held(cfg.data, cfg.data.test)])
     marks = [corpora.fingerprint(corpus) for corpus in train]
-    kept, counts = selection.select(train, marks, held_out, rules)
+    kept, counts = _selected(cfg.data, train, marks, valid)
     text = selection.marks(marks, kept)
-    tokenizers = known or vocabulary.learn(cfg, train, kept, text)
+    tokenizers = known or pieces.learn(cfg, train, kept, text)
     tokens = encoding.stored(cfg.data, train, kept, text, tokenizers)
     report = DataReport(cleaning.together(counts))
     fitting = _drop_long(tokens, tokenizers, cfg.data, report)
@@ -119,6 +117,18 @@ def prepare(cfg: Config, known: Tokenizers | None = None) -> Dataset:
     report.describe(tokens, once, tokenizers, pairs)
     copies = np.tile(rates, cfg.data.segmentations)
     return Dataset(tokenizers, tokens, copies, valid, corpora.together(marks), report)
+
+
+def _selected(
+    cfg: DataConfig,
+    train: Sequence[Corpus],
+    marks: Sequence[dict[str, str]],
+    valid: Sequence[Held],
+) -> tuple[list[np.ndarray], list[Report]]:
+    """Which pairs of each corpus are kept, and what there is to say of the others."""
+    rules = cleaning.dropping(cfg.keep, cfg.drop)
+    held_out = _held_out([*valid, *held(cfg, cfg.test)])
+    return selection.select(train, marks, held_out, rules)
 
 
 def _held_out(several: Sequence[Held]) -> Marks:
@@ -132,6 +142,14 @@ def targets(train: Sequence[Corpus], known: Tokenizers | None = None) -> list[st
     """The languages that can be translated into, by these corpora or tokenizers."""
     told = tokenizer.targets(known.source) if known else []
     return list(dict.fromkeys([*(corpus.target for corpus in train), *told]))
+
+
+def sample(cfg: DataConfig) -> list[Pair]:
+    """Clean pairs of all corpora in their shares, to learn new pieces from."""
+    train = training(cfg)
+    marks = [corpora.fingerprint(corpus) for corpus in train]
+    kept, _ = _selected(cfg, train, marks, held(cfg, cfg.valid))
+    return pieces.mixed(cfg, train, kept)
 
 
 def _rates(

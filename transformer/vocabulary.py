@@ -1,91 +1,72 @@
-"""Tokenizers for training corpora: what they learn from, and where they are kept."""
+"""A vocabulary that grows: new tokens behind the old ones, which keep their ids."""
 
-from collections.abc import Iterable, Sequence
-from functools import partial
-from itertools import chain, compress, cycle, islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
 
-import numpy as np
-from jaxtyping import Bool
+from sentencepiece import sentencepiece_model_pb2
 
-from transformer import corpora, mixture, selection, store, tokenizer
-from transformer.cleaning import Pair
-from transformer.config import Config, DataConfig
-from transformer.corpora import Corpus
-from transformer.text import normalize
-from transformer.tokenizer import Tokenizers
+from transformer import tokenizer
+from transformer.symbols import BOS, EOS, PAD, UNK
+from transformer.tokenizer import Tokenizer
 
-FORMAT = 1
-"""Raised when other tokenizers are learnt from the same text."""
+Model: Any = getattr(sentencepiece_model_pb2, "ModelProto")  # noqa: B009
+Piece: Any = Model.SentencePiece
+
+SPECIAL = (PAD, BOS, EOS, UNK)
 
 
-def learn(
-    cfg: Config,
-    train: Sequence[Corpus],
-    kept: Sequence[Bool[np.ndarray, " _"]],
-    marks: Sequence[str],
-) -> Tokenizers:
-    """Tokenizers for the kept pairs, or those that were learnt from them before.
+def extended(
+    old: Tokenizer, tags: Iterable[str], sentences: Sequence[str], count: int
+) -> Tokenizer:
+    """With new tags, and at most `count` new pieces that `sentences` are made of.
 
-    Args:
-        marks: of each corpus, what stands for its kept pairs.
+    What is new joins what the old pieces were merged into, so that a text is written
+    as before unless new pieces shorten it.
     """
-    data, model = cfg.data, cfg.model
-    tags = [(one.source, one.target, one.tag, one.weight) for one in train]
-    sizes = model.vocab_size, model.source_vocab_size, data.tokenizer_sentences
-    settings = [data.tokenizer, data.temperature, *sizes]
-    key = selection.key([FORMAT, tags, list(marks), settings])
-    path = store.cache() / "tokenizers" / key
-    if not path.exists():
-        store.make(path, _learn(cfg, train, kept).save)
-    return tokenizer.load_both(path)
+    model = Model.FromString(old.model)
+    for tag in tags:
+        if tag not in old.tags:
+            model.pieces.add(piece=tag, score=0.0, type=Piece.CONTROL)
+    if count:
+        byte_pairs = model.trainer_spec.model_type == model.trainer_spec.BPE
+        kind = "bpe" if byte_pairs else "unigram"
+        learnt = tokenizer.train(sentences, vocab_size=old.size + count, kind=kind)
+        lowest = min(piece.score for piece in model.pieces)
+        for rank, (text, score) in enumerate(islice(_new(model, learnt), count), 1):
+            # Merges are done in the order of their scores, the old ones first.
+            score = lowest - rank if byte_pairs else score
+            model.pieces.add(piece=text, score=score, type=Piece.NORMAL)
+    model.trainer_spec.vocab_size = len(model.pieces)
+    return Tokenizer(model.SerializeToString())
 
 
-def _learn(
-    cfg: Config, train: Sequence[Corpus], kept: Sequence[np.ndarray]
-) -> Tokenizers:
-    pairs = mixed(cfg.data, train, kept)
-    learn = partial(tokenizer.train, kind=cfg.data.tokenizer)
-    size, source_size = cfg.model.vocab_size, cfg.model.source_vocab_size
-    if source_size is None:
-        text = chain.from_iterable(pairs)
-        joint = learn(text, vocab_size=size, tags=_tags(train))
-        return Tokenizers(joint, joint)
-    source = (source for source, _ in pairs)
-    return Tokenizers(
-        learn(source, vocab_size=source_size, tags=_tags(train)),
-        learn((target for _, target in pairs), vocab_size=size),
-    )
+def _new(model: Any, learnt: Tokenizer) -> Iterator[tuple[str, float]]:
+    """The pieces that a model lacks, with their scores: characters, then the others."""
+    have = {piece.piece for piece in model.pieces}
+    every = Model.FromString(learnt.model).pieces
+    lacking = [p for p in every if p.type == Piece.NORMAL and p.piece not in have]
+    for piece in sorted(lacking, key=lambda piece: len(piece.piece) > 1):
+        yield piece.piece, piece.score
 
 
-def _tags(train: Iterable[Corpus]) -> list[str]:
-    """Those that sources begin with; of languages only if there are several."""
-    languages = dict.fromkeys(corpus.target for corpus in train)
-    tags = dict.fromkeys(corpus.tag for corpus in train if corpus.tag)
-    several = map(tokenizer.of_language, languages) if len(languages) > 1 else ()
-    return [*several, *map(tokenizer.of_corpus, tags)]
+def origins(old: Tokenizer, new: Tokenizer) -> list[list[int]]:
+    """For each token that `new` has beyond `old`, the old tokens that it stands for.
+
+    A piece stands for those that it was written with, a tag for the tags that there
+    were, or for everything if there were none.
+    """
+    ids = range(old.size)
+    tags = [id for id in ids if old.piece(id) in old.tags]
+    everything = tags or [id for id in ids if id not in SPECIAL]
+    return [
+        everything if (piece := new.piece(id)) in new.tags else _written(old, piece)
+        for id in range(old.size, new.size)
+    ]
 
 
-def mixed(
-    cfg: DataConfig, train: Sequence[Corpus], kept: Sequence[Bool[np.ndarray, " _"]]
-) -> list[Pair]:
-    """Pairs of all corpora in their shares, some several times if theirs is large."""
-    sizes = [int(clean.sum()) for clean in kept]
-    count = min(cfg.tokenizer_sentences, sum(sizes))
-    weights = [corpus.weight for corpus in train]
-    shares = mixture.shares(weights, sizes, cfg.temperature).tolist()
-    pairs: list[Pair] = []
-    for corpus, clean, share in zip(train, kept, shares, strict=True):
-        wanted = round(share * count)
-        pairs += islice(cycle(sample(corpus, clean, wanted)), wanted)
-    return pairs
-
-
-def sample(corpus: Corpus, kept: Bool[np.ndarray, " n"], count: int) -> list[Pair]:
-    """At most `count` of the kept pairs, normalised; each with the same chance."""
-    places = np.flatnonzero(kept)
-    if len(places) > count:
-        places = np.random.default_rng(0).choice(places, count, replace=False)
-    chosen = np.zeros(len(kept), bool)
-    chosen[places] = True
-    found = compress(corpora.pairs(corpus), chosen)
-    return [(normalize(source), normalize(target)) for source, target in found]
+def _written(old: Tokenizer, piece: str) -> list[int]:
+    """The old tokens of a piece, without a blank before it that it does not have."""
+    ids = old.encode(piece.replace("▁", " "))
+    blank = not piece.startswith("▁") and len(ids) > 1 and old.piece(ids[0]) == "▁"
+    return ids[1:] if blank else ids
