@@ -21,6 +21,7 @@ from transformer import experiments, folder, processes, scripts
 from transformer.config import Config
 from transformer.errors import InputError
 from transformer.fit import fit
+from transformer.pages import run
 from transformer.processes import Processes
 
 
@@ -32,6 +33,8 @@ class Command:
     init_from: Path | None = None
     """A model folder to fine-tune: its network, tokenizer and weights. New languages
     and tags of the corpora are added to the tokenizer."""
+    report: Annotated[Path | None, tyro.conf.arg(name="data.report")] = None
+    """An HTML file to write what was read, left out and why to, before training."""
     mesh: str = "auto"
     """Devices along each axis, e.g. data=4,fsdp=2,tensor=1; auto is data parallelism
     over all of them. A run may continue on another mesh."""
@@ -64,10 +67,18 @@ def main(console: Console) -> None:
     command = parse(sys.argv[1:])
     processes.connect(command.several)
     console.quiet = not processes.first()
-    fit(command.config, command.out, command.init_from, console, command.mesh)
+    fit(
+        command.config,
+        command.out,
+        command.init_from,
+        console,
+        command.mesh,
+        command.report,
+    )
     first, *more = folder.describe(command.out).targets
     to = f" --to {first}" if more else ""
-    console.print(f'\nTry it:  python translate.py {command.out}{to} "how are you"')
+    console.print(f"\nHow it learned:  {command.out / run.FILE}")
+    console.print(f'Try it:  python translate.py {command.out}{to} "how are you"')
 
 
 if __name__ == "__main__":

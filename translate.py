@@ -4,16 +4,18 @@
     cat FILE | python translate.py MODEL                  standard input, line by line
     python translate.py MODEL --input FILE --output FILE  a file, resumable
     ... --input FILE --output FILE --shard 0/2            half of it; 1/2 is the rest
+    python translate.py MODEL --input FILE --reference FILE   BLEU, chrF and TER
     python translate.py MODEL --score FILE                how likely translations are
     python translate.py MODEL --verify FILE               checked against the reference
 
-Standard output carries the translations, one line for each line in.
+Standard output carries the translations, one line for each line in, or the scores.
 """
 
 import json
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -24,7 +26,15 @@ from rich.console import Console
 from rich.progress import track
 
 import transformer
-from transformer import corpora, scripts, shards, streams, verification, weights
+from transformer import (
+    corpora,
+    judgement,
+    scripts,
+    shards,
+    streams,
+    verification,
+    weights,
+)
 from transformer.cleaning import Pair
 from transformer.errors import InputError
 from transformer.options import Demands, Search
@@ -45,6 +55,10 @@ class Command:
     """A text file to translate, also .gz, .xz, .zst or .bz2."""
     output: Path | None = None
     """Where its translation goes."""
+    reference: Path | None = None
+    """A translation of --input by people, to score ours: print BLEU, chrF and TER."""
+    against: Path | None = None
+    """Another translation of --input: print too how likely chance sets them apart."""
     shard: Annotated[str, tyro.conf.arg(metavar="I/N")] = str(ALONE)
     """Do share I of N, counted from 0; the last to finish joins them in --output."""
     to: str | None = None
@@ -72,8 +86,20 @@ class Command:
 
 def check(command: Command) -> None:
     """Raises `InputError` for arguments that contradict each other."""
-    if (command.input is None) != (command.output is None):
-        raise InputError("--input and --output go together.")
+    judged = command.reference is not None
+    if command.input is None and (judged or command.output is not None):
+        raise InputError("--output and --reference need --input.")
+    if command.input is not None and command.output is None and not judged:
+        raise InputError("--input needs --output or --reference.")
+    if command.against is not None and not judged:
+        raise InputError("--against needs --reference.")
+    if judged and (command.json or command.alignments or command.search.n_best > 1):
+        raise InputError(
+            "--reference scores one plain translation a line. Leave out --json, "
+            "--alignments and --n-best."
+        )
+    if judged and shards.parse(command.shard) != ALONE:
+        raise InputError("--reference scores a whole file, not a --shard of it.")
     if shards.parse(command.shard) != ALONE and command.input is None:
         raise InputError("--shard needs --input and --output.")
     if command.input is not None and command.texts:
@@ -143,6 +169,19 @@ def verified(translator: Translator, search: Search, path: Path) -> bool:
     return verification.passed(outcomes)
 
 
+def judged(command: Command, translate: Translate, console: Console) -> None:
+    """Translates a file, and prints how near it comes to the reference."""
+    assert command.input is not None and command.reference is not None, "as checked"
+    judge = judgement.read(command.input, command.reference, command.against)
+    with tempfile.TemporaryDirectory() as folder:
+        output = command.output or Path(folder) / "translation"
+        translated(replace(command, output=output), translate, console)
+        with output.open("rb") as file:
+            texts = [streams.text(line) for line in file]
+    for line in judge.report(texts):
+        streams.write(line)
+
+
 def translated(command: Command, translate: Translate, console: Console) -> None:
     """Translates what is given, from where it is given."""
     render = streams.aligned if command.alignments else streams.plain
@@ -182,7 +221,8 @@ def main(console: Console) -> None:
         seed=command.search.seed,
         align=command.alignments or command.json,
     )
-    return translated(command, translate, console)
+    finish = translated if command.reference is None else judged
+    return finish(command, translate, console)
 
 
 if __name__ == "__main__":

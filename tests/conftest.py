@@ -43,6 +43,7 @@ def command(tmp_path):
         "data.train": tmp_path / "train",
         "data.valid": tmp_path / "train",
         "data.target": "de",
+        "data.keep": "overlap",
         "data.tokens": 128,
         "model.vocab-size": 290,
         "model.dim": 16,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transformer import batches, store
+from transformer import batches, packing, store
 from transformer.batches import Plan, Shape
 from transformer.symbols import BOS, EOS, PAD
 
@@ -137,11 +137,11 @@ def test_no_row_has_more_than_its_room(lengths):
             assert (positions[row].sum(axis=0) <= shape[1:]).all()
 
 
-@pytest.mark.parametrize("size", [1, 100, 3 * batches.LANE + 1])
+@pytest.mark.parametrize("size", [1, 100, 3 * packing.LANE + 1])
 def test_packing_fills_no_row_beyond_its_room(size):
     lengths, room = corpus(size), np.array([128, 144])
     lengths = np.minimum(lengths, room)
-    rows = batches.pack(lengths, room)
+    rows = packing.pack(lengths, room)
     used = np.stack([np.bincount(rows, side) for side in lengths.T], axis=1)
     assert len(rows) == size
     assert (used <= room).all()

@@ -251,3 +251,19 @@ def test_each_difference_is_a_flag_with_both_values():
     expected = {f"--{part}.{name}" for part, names in OTHER.items() for name in names}
     assert flags == expected
     assert "--training.patience 3 (was None)" in lines
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        {"segmentations": 2},
+        {"subword_dropout": 0.1},
+        {"segmentations": 0, "subword_dropout": 0.1},
+        {"segmentations": 2, "subword_dropout": 1.0},
+    ],
+    ids=str,
+)
+def test_segmentations_and_their_dropout_go_together(sampling):
+    with pytest.raises(InputError, match="segmentations|subword_dropout"):
+        DataConfig(**sampling)
+    DataConfig(segmentations=2, subword_dropout=0.1)

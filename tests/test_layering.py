@@ -22,21 +22,25 @@ RUNGS: list[dict[str, str]] = [
     {
         "attention": "positions products",
         "checks": "",
-        "cleaning": "",
+        "alphabets": "",
+        "cleaning": "errors marks",
         "constraints": "largest rules search selects symbols",
         "dropout": "",
         "embeddings": "products",
+        "faults": "alphabets cleaning marks text",
         "feed_forward": "products",
         "interrupts": "",
         "largest": "",
         "links": "text",
         "losses": "symbols",
+        "marks": "",
         "markup": "placing text",
         "masks": "symbols",
         "mbr": "",
         "metrics": "",
         "mixture": "",
         "optimizers": "axes config errors",
+        "packing": "",
         "parallel": "axes config errors",
         "phrases": "errors symbols text tokenizer",
         "placing": "links text",
@@ -49,27 +53,33 @@ RUNGS: list[dict[str, str]] = [
         "rules": "errors search symbols",
         "sampling": "largest search",
         "search": "largest symbols",
+        "segmentation": "",
         "selects": "errors largest rules search symbols",
         "sentences": "",
         "spans": "text",
         "strategies": "errors mbr sampling search selects",
         "terms": "errors phrases text",
         "text": "sentences",
-        "tokenizer": "errors symbols text",
+        "tokenizer": "errors segmentation symbols text",
         "vocabulary": "symbols tokenizer",
+        "workers": "",
     },
     {
-        "batches": "portions store symbols",
+        "batches": "packing portions store symbols",
         "corpora": "cleaning compression errors phrasebook",
         "dataset": (
-            "batches cleaning config corpora errors mixture reports store text "
-            "tokenizer"
+            "batches cleaning config corpora encoding errors marks mixture reports "
+            "pieces selection store text tokenizer"
         ),
         "devices": "store",
+        "encoding": "cleaning config corpora selection store tokenizer workers",
         "layers": "attention config dropout feed_forward positions",
+        "pages": "cleaning config reports settings",
         "phrasebook": "",
+        "pieces": "cleaning config corpora mixture selection store text tokenizer",
         "reports": "batches cleaning store tokenizer",
         "seating": "search strategies symbols",
+        "selection": "cleaning corpora errors faults marks store workers",
         "store": "errors",
     },
     {
@@ -82,6 +92,7 @@ RUNGS: list[dict[str, str]] = [
     {
         "alignments": "attention axes cleaning model scoring text tokenizer",
         "engine": "axes errors networks parallel search seating strategies",
+        "judgement": "corpora errors metrics",
         "loading": "axes devices errors folder model tokenizer translator weights",
         "lines": "alignments checks links markup parts placing spans tasks text",
         "networks": "attention axes model search",
@@ -114,33 +125,33 @@ RUNGS: list[dict[str, str]] = [
         ),
         "experiments": "config",
         "finetuning": (
-            "checkpoints config dataset errors folder optimizers parallel step "
+            "checkpoints config dataset errors folder optimizers parallel pieces step "
             "tokenizer training update vocabulary weights"
         ),
         "fit": (
             "batches budget config dataset errors evaluation finetuning folder "
-            "journal optimizers parallel processes settings step strategies tokenizer "
-            "training update"
+            "optimizers pages parallel processes settings step tokenizer training "
+            "update"
         ),
-        "journal": "evaluation",
+        "journal": "evaluation pages",
         "scripts": "devices errors processes",
         "step": "axes batches layers losses masks model parallel symbols",
         "training": (
             "axes batches checkpoints config dataset devices errors evaluation "
-            "folder interrupts journal model optimizers parallel processes step "
-            "tokenizer update weights"
+            "folder interrupts journal model optimizers pages parallel processes "
+            "step strategies tokenizer update weights"
         ),
         "update": "batches config errors parallel step",
     },
     {
-        "train": "config errors experiments fit folder processes scripts",
+        "train": "config errors experiments fit folder pages processes scripts",
         "transformer": (
             "attention config embeddings errors loading model positions search "
             "strategies translator"
         ),
         "translate": (
-            "cleaning corpora errors options scripts shards streams transformer "
-            "translator verification weights"
+            "cleaning corpora errors judgement options scripts shards streams "
+            "transformer translator verification weights"
         ),
     },
 ]
@@ -152,12 +163,14 @@ LEAVES = (
 )
 SEARCH = "search sampling strategies rules selects constraints".split()
 DATA = (
-    "sentences text spans links placing markup checks tokenizer vocabulary phrases "
-    "terms mbr cleaning compression corpora mixture portions store batches dataset "
-    "phrasebook reports"
+    "sentences text spans links placing markup checks segmentation tokenizer "
+    "vocabulary phrases terms mbr cleaning compression corpora mixture portions store "
+    "batches dataset phrasebook reports alphabets faults marks workers selection "
+    "encoding pieces pages packing"
 ).split()
 PLAIN = [*DATA, "reference"]
 IMPORTERS = {
+    "jinja2": {"pages"},
     "orbax": {"checkpoints"},
     "tyro": {"train", "translate"},
     "pickle": set(),

@@ -14,18 +14,13 @@ import grain
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from transformer import packing
 from transformer.portions import Portion
 from transformer.store import Side, Store
 from transformer.symbols import BOS, EOS, PAD
 
 SENTENCES = 4
 """Sentences of mean length that a row should hold: with fewer, the ends stay empty."""
-
-OPEN = 16
-"""Rows held open while packing."""
-
-LANE = 4096
-"""Pairs that one packing lane takes; lanes are packed side by side in NumPy."""
 
 NOBODY = -1
 """Stands for an empty row, in the last batch of a shape."""
@@ -66,7 +61,11 @@ class Shape(NamedTuple):
 
 def lengths(store: Store) -> Int[np.ndarray, "n 2"]:
     """Positions that each pair takes on the two sides, with EOS or BOS."""
-    return np.stack([store.source.lengths, store.target.lengths], axis=1) + 1
+    found = np.empty((store.size, 2), np.int32)
+    for column, side in enumerate(store):
+        found[:, column] = side.lengths
+        found[:, column] += 1
+    return found
 
 
 def shapes(lengths: Int[np.ndarray, "n 2"], tokens: int) -> list[Shape]:
@@ -84,36 +83,6 @@ def shapes(lengths: Int[np.ndarray, "n 2"], tokens: int) -> list[Shape]:
         found.append(Shape(max(1, tokens // max(source, target)), source, target))
         room = 2 * room
     return found[::-1]
-
-
-def pack(
-    lengths: Int[np.ndarray, "n 2"], room: Int[np.ndarray, " 2"]
-) -> Int[np.ndarray, " n"]:
-    """A row for each pair so that no row exceeds `room` on either side.
-
-    Best fit among the open rows: a pair goes to the fullest one that takes it; if none
-    does, the fullest is closed for a new one.
-    """
-    lanes = max(1, len(lengths) // LANE)
-    items = np.zeros((-(-len(lengths) // lanes) * lanes, 2), int)
-    items[: len(lengths)] = lengths
-    items = items.reshape(-1, lanes, 2)
-    lane = np.arange(lanes)
-    rows = np.zeros(items.shape[:2], int)
-    number = np.arange(lanes * OPEN).reshape(lanes, OPEN)
-    free = np.broadcast_to(room, (lanes, OPEN, 2)).copy()
-    for item, row in zip(items, rows, strict=True):
-        fits = (free >= item[:, None]).all(axis=-1)
-        left = free.sum(axis=-1)
-        full = fits.sum(axis=-1) == 0
-        fits |= full[:, None]
-        choice = np.where(fits, left, room.sum() + 1).argmin(axis=-1)
-        fresh, slot = lane[full], choice[full]
-        free[fresh, slot] = room
-        number[fresh, slot] = number.max() + 1 + np.arange(len(fresh))
-        free[lane, choice] -= item
-        row[:] = number[lane, choice]
-    return rows.reshape(-1)[: len(lengths)]
 
 
 class Plan:
@@ -138,9 +107,11 @@ class Plan:
     ) -> None:
         self.shapes = shapes
         self._accumulate, self._seed = accumulate, seed
-        self._rows: list[list[np.ndarray]] = [[] for _ in shapes]
+        self._rows = [packing.NONE for _ in shapes]
         self._portions: list[list[Portion]] = [[] for _ in shapes]
-        rest = np.random.default_rng(seed).permutation(np.flatnonzero(rates))
+        rest = np.random.default_rng(seed).permutation(
+            np.flatnonzero(rates).astype(np.int32)
+        )
         # Pairs share rows with those that come as often as they do.
         for rate in np.unique(rates[rest]).tolist():
             self._take(lengths, rest[rates[rest] == rate], float(rate))
@@ -165,12 +136,12 @@ class Plan:
         for kind in reversed(range(len(self.shapes))):
             room = np.array(self.shapes[kind][1:])
             fits = (lengths[pairs] <= room).all(axis=1)
-            rows = _rows(pairs[fits], pack(lengths[pairs[fits]], room))
-            if rows:
-                taken = max(1, round(rate * len(rows)))
-                portion = Portion(len(self._rows[kind]), len(rows), taken)
+            rows = packing.rows(pairs[fits], packing.pack(lengths[pairs[fits]], room))
+            if rows.size:
+                taken = max(1, round(rate * rows.size))
+                portion = Portion(self._rows[kind].size, rows.size, taken)
                 self._portions[kind].append(portion)
-            self._rows[kind] += rows
+            self._rows[kind] = self._rows[kind].then(rows)
             pairs = pairs[~fits]
         assert not len(pairs)
 
@@ -186,7 +157,7 @@ class Plan:
 
     def _pairs(self, kind: int, part: Int[np.ndarray, " B"], row: int) -> np.ndarray:
         filled = row < len(part) and part[row] != NOBODY
-        return self._rows[kind][part[row]] if filled else np.zeros(0, int)
+        return self._rows[kind].of(int(part[row])) if filled else np.zeros(0, np.int32)
 
     def _shuffle(self, epoch: int) -> list[tuple[int, Int[np.ndarray, "A B"]]]:
         random = np.random.default_rng([self._seed, epoch])
@@ -204,15 +175,6 @@ class Plan:
         if epoch == 0:  # what does not fit in memory shall be known at once
             order.insert(0, order.pop(order.index(0)))
         return [batches[i] for i in order]
-
-
-def _rows(
-    pairs: Int[np.ndarray, " n"], rows: Int[np.ndarray, " n"]
-) -> list[Int[np.ndarray, " m"]]:
-    """The pairs of each row."""
-    order = np.argsort(rows, kind="stable")
-    ends = np.flatnonzero(np.diff(rows[order])) + 1
-    return np.split(pairs[order], ends) if len(pairs) else []
 
 
 def assemble(store: Store, shape: Shape, parts: list[list[np.ndarray]]) -> Batch:

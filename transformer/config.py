@@ -80,13 +80,30 @@ class DataConfig:
     tokenizer: Literal["bpe", "unigram"] = "bpe"
     tokenizer_sentences: int = 1_000_000
     """Sentences sampled to train the tokenizer."""
+    keep: tuple[str, ...] = ()
+    """Rules of cleaning that shall drop nothing, only report: of empty, identical,
+    ratio, encoding, script, overlap, duplicate."""
+    drop: tuple[str, ...] = ()
+    """Rules that else only report, and shall drop: of markup, numbers, similar."""
+    subword_dropout: float = 0.0
+    """The probability that a merge of BPE is left out, in training only."""
+    segmentations: int = 1
+    """Copies of the corpus that are stored, each in other pieces by that dropout."""
     new_pieces: int = 0
     """Pieces to add to the tokenizer of --init-from, learnt from the corpora."""
 
     def __post_init__(self) -> None:
         _positive(self, "max_length", "accumulate", "tokenizer_sentences")
+        _positive(self, "segmentations")
+        _share(self, "subword_dropout")
         _positive(self, "temperature")
         _choices(self)
+        if (self.segmentations > 1) != (self.subword_dropout > 0):
+            raise InputError(
+                f"data.segmentations={self.segmentations} and data.subword_dropout="
+                f"{self.subword_dropout}: dropout makes several segmentations, and "
+                "without it they are all the same. Give both, e.g. 16 and 0.1."
+            )
         if self.tokens != "auto":
             _positive(self, "tokens")
         if self.tokens != "auto" and self.tokens < self.max_length:

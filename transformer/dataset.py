@@ -1,28 +1,30 @@
 """From corpora to what training reads: cleaned, tokenised, stored, and reported on."""
 
-import hashlib
-import json
-import random
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from functools import partial
-from itertools import chain, compress, cycle, islice
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from transformer import batches, cleaning, corpora, mixture, store, tokenizer
-from transformer.cleaning import Pair
+from transformer import (
+    batches,
+    cleaning,
+    corpora,
+    encoding,
+    mixture,
+    pieces,
+    selection,
+    tokenizer,
+)
+from transformer.cleaning import Pair, Report
 from transformer.config import Config, DataConfig
 from transformer.corpora import Corpus
 from transformer.errors import InputError
+from transformer.marks import Marks
 from transformer.reports import DataReport, Part
 from transformer.store import Store
 from transformer.text import normalize
 from transformer.tokenizer import Tokenizers
-
-FORMAT = 2
-"""Raised when what a store holds changes, so that older ones are not read."""
 
 
 class Held(NamedTuple):
@@ -94,26 +96,46 @@ def normalized(corpus: Corpus) -> Iterator[Pair]:
 def prepare(cfg: Config, known: Tokenizers | None = None) -> Dataset:
     """Reads, cleans, tokenises and stores; trains tokenizers unless some are `known`.
 
-    Deterministic. The store is reused if the data and the tokenizers are the same.
+    Deterministic. What was worked out before from the same data is read again.
 
     Raises:
         InputError: if a corpus cannot be read, or nothing of it is left.
     """
     train, valid = training(cfg.data), held(cfg.data, cfg.data.valid)
     check(valid, targets(train, known))
-    report = DataReport()
-    kept = _select(train, valid, report)
-    tokenizers = known or _train_tokenizers(cfg, train, kept)
     marks = [corpora.fingerprint(corpus) for corpus in train]
-    path = store.cache() / "stores" / _key(train, marks, tokenizers)
-    if not path.exists():
-        store.write(path, _encoded(train, kept, tokenizers))
-    tokens = store.read(path)
-    fitting = _drop_long(tokens, tokenizers, cfg.data.max_length, report)
+    kept, counts = _selected(cfg.data, train, marks, valid)
+    text = selection.marks(marks, kept)
+    tokenizers = known or pieces.learn(cfg, train, kept, text)
+    tokens = encoding.stored(cfg.data, train, kept, text, tokenizers)
+    report = DataReport(cleaning.together(counts))
+    fitting = _drop_long(tokens, tokenizers, cfg.data, report)
     rates = _rates(cfg.data, train, kept, fitting, report)
     pairs = [pair for one in valid for pair in one.pairs]
-    report.describe(tokens, fitting, tokenizers, pairs)
-    return Dataset(tokenizers, tokens, rates, valid, corpora.together(marks), report)
+    once = np.arange(tokens.size) < len(fitting)
+    once[: len(fitting)] = fitting
+    report.describe(tokens, once, tokenizers, pairs)
+    copies = np.tile(rates, cfg.data.segmentations)
+    return Dataset(tokenizers, tokens, copies, valid, corpora.together(marks), report)
+
+
+def _selected(
+    cfg: DataConfig,
+    train: Sequence[Corpus],
+    marks: Sequence[dict[str, str]],
+    valid: Sequence[Held],
+) -> tuple[list[np.ndarray], list[Report]]:
+    """Which pairs of each corpus are kept, and what there is to say of the others."""
+    rules = cleaning.dropping(cfg.keep, cfg.drop)
+    held_out = _held_out([*valid, *held(cfg, cfg.test)])
+    return selection.select(train, marks, held_out, rules)
+
+
+def _held_out(several: Sequence[Held]) -> Marks:
+    """Of the sentences that are validated and tested with."""
+    none = np.zeros(0, np.uint64)
+    of_each = [cleaning.held_out(one.pairs, one.corpus.source) for one in several]
+    return np.unique(np.concatenate([none, *of_each]))
 
 
 def targets(train: Sequence[Corpus], known: Tokenizers | None = None) -> list[str]:
@@ -122,102 +144,12 @@ def targets(train: Sequence[Corpus], known: Tokenizers | None = None) -> list[st
     return list(dict.fromkeys([*(corpus.target for corpus in train), *told]))
 
 
-def _select(
-    train: list[Corpus], valid: list[Held], report: DataReport
-) -> list[np.ndarray]:
-    """Whether each pair of each corpus is clean; counts overlap with validation."""
-    held_out = {cleaning.digest(source) for one in valid for source, _ in one.pairs}
-    read = []
-
-    def watched() -> Iterator[Pair]:
-        for corpus in train:
-            before = report.cleaning.read
-            for pair in normalized(corpus):
-                if cleaning.digest(pair[0]) in held_out:
-                    report.overlaps(pair)
-                yield pair
-            read.append(report.cleaning.read - before)
-
-    every = np.fromiter(cleaning.keep(watched(), report.cleaning), bool)
-    kept = np.split(every, np.cumsum(read)[:-1])
-    for corpus, count, clean in zip(train, read, kept, strict=True):
-        if not clean.any():
-            raise InputError(
-                f"No pair is left of the corpus {corpus}: {count} read, "
-                f"dropped as {dict(report.cleaning.dropped)}."
-            )
-    return kept
-
-
-def _train_tokenizers(
-    cfg: Config, train: list[Corpus], kept: list[np.ndarray]
-) -> Tokenizers:
-    pairs = _mixed(cfg.data, train, kept)
-    learn = partial(tokenizer.train, kind=cfg.data.tokenizer)
-    size, source_size = cfg.model.vocab_size, cfg.model.source_vocab_size
-    if source_size is None:
-        text = chain.from_iterable(pairs)
-        joint = learn(text, vocab_size=size, tags=tags(train))
-        return Tokenizers(joint, joint)
-    source = (source for source, _ in pairs)
-    return Tokenizers(
-        learn(source, vocab_size=source_size, tags=tags(train)),
-        learn((target for _, target in pairs), vocab_size=size),
-    )
-
-
-def tags(train: Sequence[Corpus], told: Collection[str] = ()) -> list[str]:
-    """Those that sources begin with.
-
-    Args:
-        told: languages that there are tags for already. Without any, the only target
-            of the corpora needs none.
-    """
-    languages = dict.fromkeys(corpus.target for corpus in train)
-    needed = languages if told or len(languages) > 1 else ()
-    own = dict.fromkeys(corpus.tag for corpus in train if corpus.tag)
-    return [
-        *map(tokenizer.of_language, needed),
-        *map(tokenizer.of_corpus, own),
-    ]
-
-
-def sample(cfg: DataConfig, train: Sequence[Corpus]) -> list[Pair]:
-    """Pairs of all corpora, as they come, to learn new pieces from."""
-    pairs = chain.from_iterable(map(normalized, train))
-    return _sample(pairs, cfg.tokenizer_sentences)
-
-
-def _mixed(cfg: DataConfig, train: list[Corpus], kept: list[np.ndarray]) -> list[Pair]:
-    """Pairs of all corpora in their shares, some several times if theirs is large."""
-    sizes = [int(clean.sum()) for clean in kept]
-    count = min(cfg.tokenizer_sentences, sum(sizes))
-    mixed: list[Pair] = []
-    shares = _shares(cfg, train, sizes).tolist()
-    for corpus, clean, share in zip(train, kept, shares, strict=True):
-        pairs, wanted = compress(normalized(corpus), clean), round(share * count)
-        sample = _sample(pairs, wanted)
-        mixed += islice(cycle(sample), wanted)
-    return mixed
-
-
-def _sample(pairs: Iterable[Pair], count: int) -> list[Pair]:
-    """At most `count` pairs, each with the same chance (Vitter 1985, algorithm R)."""
-    chance = random.Random(0)
-    sample: list[Pair] = []
-    for seen, pair in enumerate(pairs):
-        if seen < count:
-            sample.append(pair)
-        elif (place := chance.randrange(seen + 1)) < count:
-            sample[place] = pair
-    return sample
-
-
-def _shares(
-    cfg: DataConfig, train: list[Corpus], sizes: list[int]
-) -> Float[np.ndarray, " corpora"]:
-    weights = [corpus.weight for corpus in train]
-    return mixture.shares(weights, sizes, cfg.temperature)
+def sample(cfg: DataConfig) -> list[Pair]:
+    """Clean pairs of all corpora in their shares, to learn new pieces from."""
+    train = training(cfg)
+    marks = [corpora.fingerprint(corpus) for corpus in train]
+    kept, _ = _selected(cfg, train, marks, held(cfg, cfg.valid))
+    return pieces.mixed(cfg, train, kept)
 
 
 def _rates(
@@ -227,7 +159,7 @@ def _rates(
     fitting: np.ndarray,
     report: DataReport,
 ) -> Float[np.ndarray, " n"]:
-    """How often each stored pair comes in an epoch, which is as long as all of them.
+    """How often each pair comes in an epoch, which is as long as all of them.
 
     Raises:
         InputError: if every pair of a corpus is too long.
@@ -241,7 +173,8 @@ def _rates(
                 f"Every pair of the corpus {corpus} has more than "
                 f"data.max_length={cfg.max_length} tokens on a side. Raise it."
             )
-    shares = _shares(cfg, train, sizes)
+    weights = [corpus.weight for corpus in train]
+    shares = mixture.shares(weights, sizes, cfg.temperature)
     rates = mixture.rates(shares, sizes)
     counts = zip(train, kept, sizes, shares.tolist(), strict=True)
     report.corpora = [
@@ -251,36 +184,15 @@ def _rates(
     return np.repeat(rates, stored) * fitting
 
 
-def _encoded(
-    train: list[Corpus], kept: list[np.ndarray], tokenizers: Tokenizers
-) -> Iterator[tuple[list[int], list[int]]]:
-    """The ids of the kept pairs of one corpus after the other."""
-    for corpus, clean in zip(train, kept, strict=True):
-        told = tokenizers.toward(corpus.target, corpus.tag)
-        yield from map(told.encode, compress(normalized(corpus), clean))
-
-
-def _key(
-    train: list[Corpus], marks: list[dict[str, str]], tokenizers: Tokenizers
-) -> str:
-    """Names a store by all that its contents follow from."""
-    read = [
-        (corpus.source, corpus.target, corpus.tag, list(mark.values()))
-        for corpus, mark in zip(train, marks, strict=True)
-    ]
-    models = [hashlib.sha256(side.model).hexdigest() for side in tokenizers]
-    text = json.dumps([FORMAT, read, models])
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
 def _drop_long(
-    store: Store, tokenizers: Tokenizers, limit: int, report: DataReport
+    store: Store, tokenizers: Tokenizers, cfg: DataConfig, report: DataReport
 ) -> np.ndarray:
-    """The pairs that fit; counts those that do not."""
-    long = batches.lengths(store).max(axis=1) > limit
-    rule = f"over {limit} tokens"
-    for index in np.flatnonzero(long).tolist():
-        report.cleaning.drop(rule, _text(store, tokenizers, index))
+    """The pairs that fit, however they are segmented; counts those that do not."""
+    long = batches.lengths(store).max(axis=1) > cfg.max_length
+    long = long.reshape(cfg.segmentations, -1).any(axis=0)
+    if long.any():
+        example = _text(store, tokenizers, int(long.argmax()))
+        report.cleaning.drop(f"over {cfg.max_length} tokens", example, int(long.sum()))
     return ~long
 
 

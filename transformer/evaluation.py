@@ -27,11 +27,20 @@ from transformer.translator import Translator
 SAMPLES = 3
 """Validation sentences whose translation is shown."""
 
+GREETINGS = {
+    "de": "wie geht es dir",
+    "en": "how are you",
+    "fr": "comment vas-tu",
+    "hi": "आप कैसे हैं",
+}
+"""By source language, a sentence that is shown as well: its meaning everyone knows."""
+
 
 class Sample(NamedTuple):
     source: str
     translation: str
     reference: str
+    """Empty if there is none."""
 
 
 class Evaluation(NamedTuple):
@@ -73,6 +82,8 @@ class _Set(NamedTuple):
 
     pairs: list[Pair]
     """Those that are translated."""
+    greetings: list[str]
+    """Translated as well, to be shown."""
     store: Store
     plan: Plan
     translator: Translator
@@ -108,6 +119,7 @@ class Evaluator:
         self._sets = {
             name: _Set(
                 one.pairs[:translated],
+                _greetings(one.corpus.source),
                 stored,
                 _plan(stored, self._shapes),
                 translator.toward(one.corpus.target),
@@ -122,7 +134,7 @@ class Evaluator:
     def compilations(self) -> int:
         """Programs that the first evaluation compiles."""
         rooms = [
-            one.translator.rooms(source for source, _ in one.pairs)
+            one.translator.rooms([*(source for source, _ in one.pairs), *one.greetings])
             for one in self._sets.values()
         ]
         return len(self._shapes) + len(set().union(*rooms))
@@ -142,14 +154,17 @@ class Evaluator:
     ) -> Evaluation:
         sources, references = zip(*one.pairs, strict=True)
         translator = one.translator.with_params(gathered)
-        found = translator.translate(sources, strategy=strategy)
+        asked = [*sources, *one.greetings]
+        found = translator.translate(asked, strategy=strategy)
         texts = [translation.text for translation in found]
-        rows = zip(sources, texts, references, strict=True)
+        expected = [*references, *("" for _ in one.greetings)]
+        rows = list(map(Sample, asked, texts, expected))
+        count = len(sources)
         return Evaluation(
             loss=self._mean_loss(one, params),
-            bleu=metrics.bleu(texts, references),
-            chrf=metrics.chrf(texts, references),
-            samples=[Sample(*row) for row in _spread(list(rows))],
+            bleu=metrics.bleu(texts[:count], references),
+            chrf=metrics.chrf(texts[:count], references),
+            samples=[*rows[count:], *_spread(rows[:count])],
         )
 
     def _mean_loss(self, one: _Set, params: Params) -> float:
@@ -170,6 +185,10 @@ def _names(held: Sequence[Held]) -> list[str]:
         if len(set(names)) == len(names):
             return names
     raise InputError(f"A corpus is named twice to evaluate with: {', '.join(names)}.")
+
+
+def _greetings(language: str) -> list[str]:
+    return [GREETINGS[language]] if language in GREETINGS else []
 
 
 def _collected(tokenizers: Tokenizers, held: Held, longest: int) -> Store:
@@ -196,6 +215,6 @@ def _loss(objective: Objective, params: Params, batch: Batch) -> tuple[Array, Ar
     return loss_sum(objective, parallel.gather(objective.mesh, params), part)
 
 
-def _spread(rows: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+def _spread(rows: list[Sample]) -> list[Sample]:
     """`SAMPLES` of them from all over the set, always the same."""
     return rows[:: max(1, -(-len(rows) // SAMPLES))]

@@ -22,6 +22,7 @@ from transformer import (
     folder,
     optimizers,
     parallel,
+    pieces,
     tokenizer,
     training,
     update,
@@ -54,10 +55,10 @@ def tokenizers(cfg: DataConfig, parent: Path) -> Tokenizers:
     """Those of another model, with the tags and the new pieces that `cfg` asks for."""
     old = tokenizer.load_both(parent)
     train = dataset.training(cfg)
-    tags = dataset.tags(train, tokenizer.targets(old.source))
+    tags = pieces.tags(train, tokenizer.targets(old.source))
     if set(tags) <= set(old.source.tags) and not cfg.new_pieces:
         return old
-    pairs = dataset.sample(cfg, train) if cfg.new_pieces else []
+    pairs = dataset.sample(cfg) if cfg.new_pieces else []
     sources, targets = [s for s, _ in pairs], [t for _, t in pairs]
     extended = partial(vocabulary.extended, count=cfg.new_pieces)
     if old.joint:

@@ -14,6 +14,7 @@ from transformer import (
     finetuning,
     folder,
     optimizers,
+    pages,
     parallel,
     processes,
     settings,
@@ -23,11 +24,10 @@ from transformer import (
 from transformer.config import Config
 from transformer.dataset import Dataset
 from transformer.errors import InputError
-from transformer.evaluation import Evaluations, Evaluator
+from transformer.evaluation import Evaluator
 from transformer.folder import Description, Direction
-from transformer.journal import show
+from transformer.pages import corpus
 from transformer.step import Objective
-from transformer.strategies import Beam
 from transformer.tokenizer import Tokenizers
 from transformer.training import Run, build
 
@@ -38,6 +38,7 @@ def fit(
     init_from: Path | None,
     console: Console,
     mesh: str = "auto",
+    report: Path | None = None,
 ) -> None:
     """Trains into the model folder `path`, or continues there, and scores the result.
 
@@ -46,11 +47,14 @@ def fit(
     Args:
         init_from: a model folder whose network, tokenizers and weights to start from.
         mesh: the devices to use, as in `parallel.make`; others than before will do.
+        report: an HTML file to write what there is to say of the data to.
 
     Raises:
         InputError: for files and settings that cannot work; nothing is written then.
         Interrupted: after SIGINT or SIGTERM; the state is saved.
     """
+    if report is not None and not report.parent.is_dir():
+        raise InputError(f"{report.parent} is no folder to write {report.name} to.")
     if init_from is not None:
         cfg = finetuning.inherited(cfg, folder.describe(init_from))
     there = parallel.make(mesh)
@@ -61,15 +65,15 @@ def fit(
     learnt = dataset.training(cfg.data)
     dataset.check(test, dataset.targets(learnt, data.tokenizers))
     console.print(data.report.render())
+    if report is not None and processes.first():
+        _write_page(report, cfg, data)
     objective = build(cfg, data.tokenizers, there)
     cfg = _with_tokens(cfg, path, data, objective, console)
     init = None
     if init_from is not None:
         init = finetuning.start(cfg, init_from, data.tokenizers, there)
-    params = Run(cfg, path, data, console, objective, init).train()
-    if test:
-        evaluate = Evaluator(cfg, objective, data.tokenizers, test, None)
-        _print(console, evaluate(params, Beam()))
+    score = Evaluator(cfg, objective, data.tokenizers, test, None) if test else None
+    Run(cfg, path, data, console, objective, init).train(score)
 
 
 def _prepare(cfg: Config, path: Path, init_from: Path | None) -> Dataset:
@@ -78,6 +82,15 @@ def _prepare(cfg: Config, path: Path, init_from: Path | None) -> Dataset:
     data = dataset.prepare(cfg, _known(cfg, path, init_from))
     _describe(cfg, path, data, init_from)
     return data
+
+
+def _write_page(path: Path, cfg: Config, data: Dataset) -> None:
+    languages = cfg.data.source, cfg.data.target
+    name = ", ".join(cfg.data.train)
+    try:
+        pages.write(path, corpus.page(name, languages, data.report))
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def _known(cfg: Config, path: Path, init_from: Path | None) -> Tokenizers | None:
@@ -173,11 +186,3 @@ def _largest(cfg: Config, data: Dataset, objective: Objective) -> int:
 
 def _of_tokens(cfg: Config, tokens: int | Literal["auto"]) -> Config:
     return dataclasses.replace(cfg, data=dataclasses.replace(cfg.data, tokens=tokens))
-
-
-def _print(console: Console, result: Evaluations) -> None:
-    console.print("[b]test[/b]", highlight=False)
-    show(console, result)
-    for one in result.of.values():
-        for score in (one.bleu, one.chrf):
-            console.print(f"  {score}", highlight=False, markup=False)

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import random
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import NamedTuple
 import sentencepiece
 
 from transformer.errors import InputError
+from transformer.segmentation import BytePairs
 from transformer.symbols import BOS, EOS, PAD, UNK
 from transformer.text import normalize
 
@@ -69,6 +71,38 @@ class Tokenizer:
         """Ids of the normalised text behind the tags, without BOS and EOS."""
         return [*self._before, *self._processor.encode(normalize(text))]
 
+    def sample(self, text: str, dropout: float, chance: random.Random) -> list[int]:
+        """As `encode`, but each merge is left out with probability `dropout`.
+
+        Raises:
+            InputError: if the pieces are not those of byte-pair encoding.
+        """
+        words = self._byte_pairs.sample(normalize(text), dropout, chance)
+        ids = (id for word in words for piece in word for id in self._ids(piece))
+        return [*self._before, *ids]
+
+    def _ids(self, piece: str) -> list[int]:
+        id = self._processor.piece_to_id(piece)
+        if not self._processor.is_unknown(id):
+            return [id]
+        return [self._processor.piece_to_id(f"<0x{b:02X}>") for b in piece.encode()]
+
+    @cached_property
+    def _byte_pairs(self) -> BytePairs:
+        processor = self._processor
+        ids = [id for id in range(self.size) if not self._is_special(id)]
+        scores = {processor.id_to_piece(id): processor.get_score(id) for id in ids}
+        if not all(score.is_integer() for score in scores.values()):
+            raise InputError(
+                "data.subword_dropout leaves out merges of byte-pair encoding; this "
+                "tokenizer has none. Train one with --data.tokenizer bpe."
+            )
+        return BytePairs({piece: -score for piece, score in scores.items()})
+
+    def _is_special(self, id: int) -> bool:
+        of = self._processor
+        return of.is_control(id) or of.is_unknown(id) or of.is_byte(id)
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`, normalised; special tokens are silent."""
         return normalize(self._processor.decode(list(ids)))
@@ -100,6 +134,13 @@ class Tokenizers(NamedTuple):
     def encode(self, pair: tuple[str, str]) -> tuple[list[int], list[int]]:
         """Ids of both sides of a sentence pair."""
         return self.source.encode(pair[0]), self.target.encode(pair[1])
+
+    def sample(
+        self, pair: tuple[str, str], dropout: float, chance: random.Random
+    ) -> tuple[list[int], list[int]]:
+        """As `encode`, each side in other pieces; see `Tokenizer.sample`."""
+        source = self.source.sample(pair[0], dropout, chance)
+        return source, self.target.sample(pair[1], dropout, chance)
 
     def toward(self, language: str, tag: str | None = None) -> "Tokenizers":
         """For texts that are to be translated into a language.
