@@ -96,14 +96,14 @@ RUNGS: list[dict[str, str]] = [
         "alignments": "axes cleaning model observations scoring text tokenizer",
         "comparisons": (
             "alignments errors layers masks neighbours observations seating symbols "
-            "text translator"
+            "text traces translator"
         ),
         "engine": "axes errors networks parallel search seating strategies",
         "judgement": "corpora errors metrics",
         "loading": "axes devices errors folder model tokenizer translator weights",
         "explanations": (
-            "alignments errors heads lexicons neighbours observations parts scoring "
-            "seating strategies symbols tasks text tokenizer translator trees"
+            "alignments errors lexicons neighbours parts scoring seating strategies "
+            "symbols tasks text tokenizer traces translator trees"
         ),
         "lexicons": "axes errors neighbours text tokenizer translator",
         "lines": "alignments checks links markup parts placing spans tasks text",
@@ -123,6 +123,9 @@ RUNGS: list[dict[str, str]] = [
         "tasks": (
             "checks constraints phrases rules search seating selects spans "
             "strategies symbols tokenizer"
+        ),
+        "traces": (
+            "alignments heads observations scoring seating symbols tokenizer translator"
         ),
         "translator": (
             "alignments axes cleaning devices engine errors lines model networks "
