@@ -29,6 +29,7 @@ RUNGS: list[dict[str, str]] = [
         "embeddings": "products",
         "faults": "alphabets cleaning marks text",
         "feed_forward": "products",
+        "heads": "",
         "interrupts": "",
         "largest": "",
         "links": "text",
@@ -39,12 +40,14 @@ RUNGS: list[dict[str, str]] = [
         "mbr": "",
         "metrics": "",
         "mixture": "",
+        "neighbours": "tokenizer",
         "optimizers": "axes config errors",
         "packing": "",
         "parallel": "axes config errors",
         "phrases": "errors symbols text tokenizer",
         "placing": "links text",
         "portions": "",
+        "progress": "",
         "positions": "",
         "processes": "errors",
         "products": "",
@@ -90,12 +93,22 @@ RUNGS: list[dict[str, str]] = [
         "weights": "axes checkpoints errors model parallel",
     },
     {
-        "alignments": "attention axes cleaning model scoring text tokenizer",
+        "alignments": "axes cleaning model observations scoring text tokenizer",
+        "comparisons": (
+            "alignments errors layers masks neighbours observations seating symbols "
+            "text traces translator"
+        ),
         "engine": "axes errors networks parallel search seating strategies",
         "judgement": "corpora errors metrics",
         "loading": "axes devices errors folder model tokenizer translator weights",
+        "explanations": (
+            "alignments errors lexicons neighbours parts scoring seating strategies "
+            "symbols tasks text tokenizer traces translator trees"
+        ),
+        "lexicons": "axes errors neighbours text tokenizer translator",
         "lines": "alignments checks links markup parts placing spans tasks text",
         "networks": "attention axes model search",
+        "observations": "attention axes embeddings layers model positions",
         "options": (
             "corpora errors phrases rules search seating strategies terms text "
             "tokenizer translator"
@@ -111,11 +124,15 @@ RUNGS: list[dict[str, str]] = [
             "checks constraints phrases rules search seating selects spans "
             "strategies symbols tokenizer"
         ),
+        "traces": (
+            "alignments heads observations scoring seating symbols tokenizer translator"
+        ),
         "translator": (
             "alignments axes cleaning devices engine errors lines model networks "
             "parallel parts scoring search seating strategies symbols tasks terms "
             "tokenizer"
         ),
+        "trees": "axes largest model networks search seating strategies symbols",
         "verification": "axes config reference seating strategies tokenizer translator",
     },
     {
@@ -133,25 +150,31 @@ RUNGS: list[dict[str, str]] = [
             "optimizers pages parallel processes settings step tokenizer training "
             "update"
         ),
+        "insights": (
+            "comparisons errors explanations lexicons pages panels strategies "
+            "streams translator walks"
+        ),
         "journal": "evaluation pages",
+        "panels": "comparisons explanations heads neighbours pages trees",
         "scripts": "devices errors processes",
         "step": "axes batches layers losses masks model parallel symbols",
         "training": (
             "axes batches checkpoints config dataset devices errors evaluation "
             "folder interrupts journal model optimizers pages parallel processes "
-            "step strategies tokenizer update weights"
+            "progress step strategies tokenizer update weights"
         ),
         "update": "batches config errors parallel step",
+        "walks": "comparisons explanations lexicons neighbours text",
     },
     {
         "train": "config errors experiments fit folder pages processes scripts",
         "transformer": (
-            "attention config embeddings errors loading model positions search "
-            "strategies translator"
+            "attention config embeddings errors explanations loading model positions "
+            "search strategies translator"
         ),
         "translate": (
-            "cleaning corpora errors judgement options scripts shards streams "
-            "transformer translator verification weights"
+            "cleaning corpora errors insights judgement options scripts shards "
+            "strategies streams transformer translator verification weights"
         ),
     },
 ]

@@ -40,3 +40,8 @@ def test_temperature_raises_the_small_and_lowers_the_large():
     cold, warm = (mixture.shares([1.0, 1.0], [900, 100], t) for t in (1.0, 5.0))
     assert cold[1] < warm[1] < 0.5
     assert warm[1] / warm[0] == pytest.approx((100 / 900) ** 0.2)
+
+
+def test_the_least_of_weights_is_not_none():
+    rates = mixture.rates(mixture.shares([1e-12, 1.0], [5, 10**6], 1.0), [5, 10**6])
+    assert rates.min() > 0

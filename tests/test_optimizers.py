@@ -157,11 +157,11 @@ def test_the_first_moment_may_be_kept_in_half_the_bytes():
 
 
 def test_what_is_frozen_keeps_its_bits_and_the_rest_learns_as_if_alone():
-    params = {"params": {"encoder_0": dict(PARAMS), "decoder_0": dict(PARAMS)}}
-    gradients = {"params": {"encoder_0": scaled(3), "decoder_0": scaled(1)}}
+    params: Any = {"params": {"encoder_0": dict(PARAMS), "decoder_0": dict(PARAMS)}}
+    gradients: Any = {"params": {"encoder_0": scaled(3), "decoder_0": scaled(1)}}
     frozen, alone = make(freeze=("encoder",), max_norm=0.1), make(max_norm=0.1)
-    both = params, frozen.init(params)
-    one = PARAMS, alone.init(PARAMS)
+    both: Any = params, frozen.init(params)
+    one: Any = PARAMS, alone.init(PARAMS)
     for _ in range(3):
         updates, state = frozen.update(gradients, both[1], both[0])
         both = optax.apply_updates(both[0], updates), state
@@ -175,7 +175,7 @@ def test_what_is_frozen_keeps_its_bits_and_the_rest_learns_as_if_alone():
 
 
 def test_a_pattern_that_freezes_nothing_is_refused_with_what_there_is():
-    params = {"params": {"encoder_0": PARAMS, "decoder_0": PARAMS}}
+    params: Any = {"params": {"encoder_0": PARAMS, "decoder_0": PARAMS}}
     with pytest.raises(InputError, match="freeze names encodr.*encoder_0, decoder_0"):
         make(freeze=("encodr", "decoder")).init(params)
 

@@ -24,5 +24,5 @@ def rates(
 ) -> Float32[np.ndarray, " corpora"]:
     """How often a pair of each corpus comes in an epoch as long as all of them."""
     found = shares * sum(sizes) / np.array(sizes)
-    # Those that differ in rounding only shall be packed together.
-    return found.round(6).astype(np.float32)
+    # Those that differ in rounding only are packed together; none is never.
+    return np.maximum(found.round(6), 1e-6).astype(np.float32)

@@ -5,6 +5,7 @@ import io
 import random
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -116,6 +117,21 @@ class Tokenizer:
         ids = self.encode(text)
         return [Piece(self.piece(id), id) for id in ids]
 
+    def spans(self, ids: Sequence[int]) -> list[tuple[int, int]]:
+        """Which UTF-8 bytes of the normalised text each of its tokens stands for."""
+        sizes = map(self._size, ids)
+        first = next((id for id in ids if self._size(id)), None)
+        # The blank that is written before the first word is none of the text.
+        before = 1 if first is not None and self.piece(first).startswith("▁") else 0
+        ends = [max(0, end - before) for end in accumulate(sizes)]
+        return list(pairwise([0, *ends]))
+
+    def _size(self, id: int) -> int:
+        """In bytes of the text; a tag is none of it."""
+        if self._processor.is_control(id):
+            return 0
+        return 1 if self.is_byte(id) else _bytes(self.piece(id))
+
     def is_byte(self, id: int) -> bool:
         """Whether a token is a single byte of a character that has no piece."""
         return self._processor.is_byte(id)
@@ -129,7 +145,7 @@ class Tokenizers(NamedTuple):
 
     @property
     def joint(self) -> bool:
-        return self.source is self.target
+        return self.source.model is self.target.model  # whatever the tags
 
     def encode(self, pair: tuple[str, str]) -> tuple[list[int], list[int]]:
         """Ids of both sides of a sentence pair."""
@@ -239,6 +255,10 @@ def train(
             f"text ({_reason(error)}). Raise it, or give more text."
         ) from error
     return Tokenizer(model.getvalue())
+
+
+def _bytes(piece: str) -> int:
+    return len(piece.replace("▁", " ").encode())
 
 
 def _reason(error: RuntimeError) -> str:

@@ -36,6 +36,7 @@ from transformer.interrupts import Interrupts
 from transformer.journal import Journal, Silence
 from transformer.model import Transformer
 from transformer.pages.run import About
+from transformer.progress import Progress
 from transformer.step import Metrics, Objective, TrainState
 from transformer.strategies import Beam
 from transformer.tokenizer import Tokenizers
@@ -53,21 +54,6 @@ MOST_SKIPPED = 10
 
 class Interrupted(KeyboardInterrupt):
     """A signal ended the run; its state is saved."""
-
-
-class Progress(NamedTuple):
-    """What a run remembers besides its state; kept in each checkpoint as JSON."""
-
-    best: float | None = None
-    """Merit of the best evaluation so far."""
-    best_step: int = 0
-    since_best: int = 0
-    """Evaluations since."""
-
-    def after(self, step: int, merit: float) -> "Progress":
-        if self.best is None or merit > self.best:
-            return Progress(merit, step, 0)
-        return self._replace(since_best=self.since_best + 1)
 
 
 class Start(NamedTuple):
