@@ -17,7 +17,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from transformer import experiments, processes, scripts
+from transformer import experiments, folder, processes, scripts
 from transformer.config import Config
 from transformer.errors import InputError
 from transformer.fit import fit
@@ -31,7 +31,10 @@ class Command:
     out: Path
     """The model folder to make or to continue."""
     init_from: Path | None = None
-    """A model folder to fine-tune: its network, tokenizer and weights."""
+    """A model folder to fine-tune: its network, tokenizer and weights. New languages
+    and tags of the corpora are added to the tokenizer."""
+    report: Annotated[Path | None, tyro.conf.arg(name="data.report")] = None
+    """An HTML file to write what was read, left out and why to, before training."""
     mesh: str = "auto"
     """Devices along each axis, e.g. data=4,fsdp=2,tensor=1; auto is data parallelism
     over all of them. A run may continue on another mesh."""
@@ -64,9 +67,18 @@ def main(console: Console) -> None:
     command = parse(sys.argv[1:])
     processes.connect(command.several)
     console.quiet = not processes.first()
-    fit(command.config, command.out, command.init_from, console, command.mesh)
+    fit(
+        command.config,
+        command.out,
+        command.init_from,
+        console,
+        command.mesh,
+        command.report,
+    )
+    first, *more = folder.describe(command.out).targets
+    to = f" --to {first}" if more else ""
     console.print(f"\nHow it learned:  {command.out / run.FILE}")
-    console.print(f'Try it:  python translate.py {command.out} "how are you"')
+    console.print(f'Try it:  python translate.py {command.out}{to} "how are you"')
 
 
 if __name__ == "__main__":

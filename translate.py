@@ -4,17 +4,19 @@
     cat FILE | python translate.py MODEL                  standard input, line by line
     python translate.py MODEL --input FILE --output FILE  a file, resumable
     ... --input FILE --output FILE --shard 0/2            half of it; 1/2 is the rest
+    python translate.py MODEL --input FILE --reference FILE   BLEU, chrF and TER
     python translate.py MODEL --score FILE                how likely translations are
     python translate.py MODEL --verify FILE               checked against the reference
     python translate.py MODEL --explain TEXT              what happens on the way
 
-Standard output carries the translations, one line for each line in.
+Standard output carries the translations, one line for each line in, or the scores.
 """
 
 import json
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -28,6 +30,7 @@ import transformer
 from transformer import (
     corpora,
     insights,
+    judgement,
     scripts,
     shards,
     streams,
@@ -56,8 +59,14 @@ class Command:
     """A text file to translate, also .gz, .xz, .zst or .bz2."""
     output: Path | None = None
     """Where its translation goes."""
+    reference: Path | None = None
+    """A translation of --input by people, to score ours: print BLEU, chrF and TER."""
+    against: Path | None = None
+    """Another translation of --input: print too how likely chance sets them apart."""
     shard: Annotated[str, tyro.conf.arg(metavar="I/N")] = str(ALONE)
     """Do share I of N, counted from 0; the last to finish joins them in --output."""
+    to: str | None = None
+    """The language to translate into, of a model that has several."""
     others: tuple[Path, ...] = ()
     """More models with the same tokenizer: the mean of all decides."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -82,8 +91,20 @@ class Command:
 
 def check(command: Command) -> None:
     """Raises `InputError` for arguments that contradict each other."""
-    if (command.input is None) != (command.output is None):
-        raise InputError("--input and --output go together.")
+    judged = command.reference is not None
+    if command.input is None and (judged or command.output is not None):
+        raise InputError("--output and --reference need --input.")
+    if command.input is not None and command.output is None and not judged:
+        raise InputError("--input needs --output or --reference.")
+    if command.against is not None and not judged:
+        raise InputError("--against needs --reference.")
+    if judged and (command.json or command.alignments or command.search.n_best > 1):
+        raise InputError(
+            "--reference scores one plain translation a line. Leave out --json, "
+            "--alignments and --n-best."
+        )
+    if judged and shards.parse(command.shard) != ALONE:
+        raise InputError("--reference scores a whole file, not a --shard of it.")
     if shards.parse(command.shard) != ALONE and command.input is None:
         raise InputError("--shard needs --input and --output.")
     if command.input is not None and command.texts:
@@ -129,6 +150,7 @@ def settings(command: Command) -> str:
     """All that decides a file's translation, the same in every process."""
     weighed = " ".join(map(weights.version, (command.model, *command.others)))
     written = command.json, command.alignments, command.precision, command.fast
+    written += (command.to,)
     return f"{weighed} {command.search} {command.demands.mark()} {written}"
 
 
@@ -171,6 +193,19 @@ def verified(translator: Translator, search: Search, path: Path) -> bool:
     return verification.passed(outcomes)
 
 
+def judged(command: Command, translate: Translate, console: Console) -> None:
+    """Translates a file, and prints how near it comes to the reference."""
+    assert command.input is not None and command.reference is not None, "as checked"
+    judge = judgement.read(command.input, command.reference, command.against)
+    with tempfile.TemporaryDirectory() as folder:
+        output = command.output or Path(folder) / "translation"
+        translated(replace(command, output=output), translate, console)
+        with output.open("rb") as file:
+            texts = [streams.text(line) for line in file]
+    for line in judge.report(texts):
+        streams.write(line)
+
+
 def translated(command: Command, translate: Translate, console: Console) -> None:
     """Translates what is given, from where it is given."""
     render = streams.aligned if command.alignments else streams.plain
@@ -195,7 +230,7 @@ def main(console: Console) -> None:
         *command.others,
         precision="float32" if command.verify else command.precision,
         fast=command.fast,
-    )
+    ).toward(command.to)
     if command.tokens:
         lines = command.texts or map(streams.text, sys.stdin.buffer)
         return show_tokens(translator, lines)
@@ -212,7 +247,8 @@ def main(console: Console) -> None:
         seed=command.search.seed,
         align=command.alignments or command.json,
     )
-    return translated(command, translate, console)
+    finish = translated if command.reference is None else judged
+    return finish(command, translate, console)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,21 @@
 import io
 import random
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from transformer import corpora, dataset, store, tokenizer
+from transformer import (
+    cleaning,
+    corpora,
+    dataset,
+    pieces,
+    store,
+    tokenizer,
+    workers,
+)
 from transformer.config import (
     Config,
     DataConfig,
@@ -33,7 +42,7 @@ BAD = [
     ("a", "b" * 99),
     GOOD[0], (GOOD[1][0] + " ", GOOD[1][1]),
 ]  # fmt: skip
-DROPPED = {"empty": 3, "identical": 2, "unequal lengths": 1, "duplicate": 2}
+DROPPED = {"empty": 3, "identical": 2, "ratio": 1, "duplicate": 2}
 
 
 @pytest.fixture(autouse=True)
@@ -60,8 +69,8 @@ def settings(
             num_heads=2,
         ),
         data=DataConfig(
-            train=write(folder, "train", train),
-            valid=write(folder, "valid", valid),
+            train=(write(folder, "train", train),),
+            valid=(write(folder, "valid", valid),),
             target="de",
             **data,
         ),
@@ -97,7 +106,7 @@ def test_the_store_holds_what_was_kept_in_the_order_of_the_files(tmp_path):
     data = dataset.prepare(settings(tmp_path, BAD[:2] + GOOD + BAD[2:]))
     assert decoded(data) == GOOD
     assert data.fitting.all()
-    assert data.valid == VALID
+    assert [one.pairs for one in data.valid] == [VALID]
 
 
 def test_all_that_is_read_is_kept_or_dropped_by_a_rule(tmp_path):
@@ -139,21 +148,51 @@ def test_a_pair_of_the_longest_allowed_length_fits(tmp_path):
 def test_validation_sentences_inside_the_training_data_are_told(tmp_path):
     leaked = [(VALID[0][0], "anders"), (f" {VALID[0][0]}", "wieder anders")]
     data = dataset.prepare(settings(tmp_path, GOOD + leaked))
-    assert data.report.overlap == 2
+    assert data.report.cleaning.dropped["overlap"] == 2
+    assert decoded(data) == GOOD
+    assert "flatter" not in rendered(data)
+
+
+def test_they_are_told_loudly_if_they_are_kept(tmp_path):
+    leaked = [(VALID[0][0], "anders")]
+    cfg = settings(tmp_path, GOOD + leaked, keep=("overlap",))
+    data = dataset.prepare(cfg)
+    assert data.report.cleaning.noted["overlap"] == 1
+    assert decoded(data) == GOOD + leaked
     assert f"“{VALID[0][0]}”" in rendered(data)
     assert "scores will flatter" in rendered(data)
 
 
+def test_test_sentences_are_held_out_as_well(tmp_path):
+    test = write(tmp_path, "test", [(GOOD[0][0].upper() + "!", "x")])
+    data = dataset.prepare(settings(tmp_path, GOOD, test=(test,)))
+    assert decoded(data) == GOOD[1:]
+
+
+def test_rules_that_are_none_are_refused_before_any_work(tmp_path):
+    with pytest.raises(InputError, match="did you mean 'script'"):
+        dataset.prepare(settings(tmp_path, GOOD, keep=("scripts",)))
+    assert not list((tmp_path / "cache").rglob("*"))
+
+
+def test_what_is_dropped_follows_the_rules_named(tmp_path):
+    pairs = [*GOOD, ("same", "same"), ("3 dogs", "drei hunde")]
+    kept = dataset.prepare(settings(tmp_path, pairs, keep=("identical",)))
+    assert decoded(kept) == pairs
+    fewer = dataset.prepare(settings(tmp_path, pairs, drop=("numbers",)))
+    assert decoded(fewer) == GOOD
+
+
 def test_nothing_is_told_of_an_overlap_that_is_none(tmp_path):
     data = dataset.prepare(settings(tmp_path, GOOD))
-    assert data.report.overlap == 0
+    assert not data.report.cleaning.dropped["overlap"]
     assert "flatter" not in rendered(data)
 
 
 def test_validation_pairs_without_text_are_left_out(tmp_path):
     valid = [("", "x"), *VALID, ("y", " ")]
     data = dataset.prepare(settings(tmp_path, GOOD, valid))
-    assert data.valid == VALID
+    assert [one.pairs for one in data.valid] == [VALID]
     assert data.report.validation == len(VALID)
 
 
@@ -188,15 +227,25 @@ def test_the_same_data_gives_the_same_dataset(tmp_path, monkeypatch):
     assert one.report == other.report
 
 
-def test_the_store_is_written_once_and_then_reused(tmp_path, monkeypatch):
-    cfg = settings(tmp_path, GOOD)
-    first = dataset.prepare(cfg)
+def _refuse_training(pairs):
+    def checked(corpus):
+        assert not corpus.name.endswith("train"), "all was there"
+        return pairs(corpus)
 
-    def refuse(path, pairs):
-        raise AssertionError("the store was there")
+    return checked
 
-    monkeypatch.setattr(store, "write", refuse)
-    again = dataset.prepare(cfg)
+
+@pytest.mark.parametrize("known", [None, known_tokenizers()])
+def test_what_was_worked_out_is_reused_with_other_batches(tmp_path, monkeypatch, known):
+    first = dataset.prepare(settings(tmp_path, GOOD + BAD), known)
+    cfg = settings(tmp_path, GOOD + BAD, tokens=999, accumulate=2)
+
+    def refuse(*_):
+        raise AssertionError("all was there")
+
+    monkeypatch.setattr(store, "make", refuse)
+    monkeypatch.setattr(corpora, "pairs", _refuse_training(corpora.pairs))
+    again = dataset.prepare(cfg, known)
     assert decoded(again) == decoded(first)
     assert again.report == first.report
 
@@ -262,7 +311,7 @@ def test_tokenizers_may_learn_from_a_sample_of_pairs(tmp_path, count):
 
 def test_the_fingerprint_is_that_of_the_training_files(tmp_path):
     cfg = settings(tmp_path, GOOD)
-    expected = corpora.fingerprint(Corpus(cfg.data.train, "en", "de"))
+    expected = corpora.fingerprint(Corpus(cfg.data.train[0], "en", "de"))
     assert dataset.prepare(cfg).fingerprint == expected
 
 
@@ -333,13 +382,27 @@ def test_long_examples_are_shortened(tmp_path):
     assert "…”" in shown
 
 
-def test_a_sample_takes_pairs_from_everywhere_and_none_twice():
+def test_a_sample_takes_kept_pairs_from_everywhere_and_none_twice(tmp_path):
     pairs = [(str(i), str(i)) for i in range(4000)]
-    sample = dataset._sample(pairs, 1000)
-    places = [int(source) for source, _ in sample]
+    numbers = Corpus(write(tmp_path, "numbers", pairs), "en", "de")
+    odd = np.arange(4000) % 2 == 1
+    places = [int(source) for source, _ in pieces.sample(numbers, odd, 1000)]
     assert len(set(places)) == len(places) == 1000
+    assert all(place % 2 for place in places)
     assert np.mean(places) == pytest.approx(2000, abs=150)
-    assert dataset._sample(pairs[:9], 10) == pairs[:9]
+    assert pieces.sample(numbers, np.arange(4000) < 9, 10) == pairs[:9]
+
+
+def test_nothing_depends_on_how_many_processes_prepare(tmp_path, monkeypatch):
+    monkeypatch.setattr(cleaning, "CHUNK", 3)
+    found = []
+    for cores in (1, 2):
+        monkeypatch.setattr(workers, "_cores", lambda cores=cores: cores)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / str(cores)))
+        data = dataset.prepare(settings(tmp_path, GOOD + BAD))
+        found.append((decoded(data), data.report, data.tokenizers.target.model))
+    assert found[0] == found[1]
+    assert len(GOOD) > 3 * workers.FEW
 
 
 def test_ids_of_the_store_are_of_the_vocabulary(tmp_path):
@@ -348,3 +411,132 @@ def test_ids_of_the_store_are_of_the_vocabulary(tmp_path):
         assert side.ids.max() < one.size
         assert side.ids.min() > 3
         assert side.ids.dtype == np.uint32
+
+
+def segmented(folder, pairs=GOOD, **data):
+    sampling = {"segmentations": 3, "subword_dropout": 0.3}
+    return dataset.prepare(settings(folder, pairs, vocab_size=330, **sampling | data))
+
+
+def test_each_copy_of_the_corpus_is_otherwise_segmented(tmp_path):
+    data = segmented(tmp_path)
+    assert decoded(data) == GOOD * 3
+    assert data.fitting.tolist() == [True] * 3 * len(GOOD)
+    ids = [tuple(data.store.target[i].tolist()) for i in range(data.store.size)]
+    plain = [tuple(data.tokenizers.target.encode(target)) for _, target in GOOD]
+    copies = [ids[start :: len(GOOD)] for start in range(len(GOOD))]
+    assert sum(len(set(copy)) > 1 for copy in copies) > len(GOOD) / 2
+    assert sum(map(len, ids)) > 3 * sum(map(len, plain))
+
+
+def test_the_segmentations_are_the_same_whenever_they_are_made(tmp_path, monkeypatch):
+    one = segmented(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    other = segmented(tmp_path)
+    for side, again in zip(one.store, other.store, strict=True):
+        np.testing.assert_array_equal(side.ids, again.ids)
+
+
+def test_another_dropout_or_number_makes_a_new_store(tmp_path):
+    sizes = {
+        segmented(tmp_path, **change).store.source.ids.size
+        for change in ({}, {"subword_dropout": 0.2}, {"segmentations": 2})
+    }
+    assert len(sizes) == 3
+
+
+def test_the_report_counts_pairs_and_not_their_copies(tmp_path):
+    long = ("the " * 15, "der " * 9)  # 16 tokens, or more if it is otherwise segmented
+    data = segmented(tmp_path, [*GOOD, long], max_length=20)
+    counts = data.report.cleaning
+    assert counts.kept == data.report.lengths.total() == len(GOOD)
+    assert counts.read == counts.kept + counts.dropped.total()
+    assert counts.dropped["over 20 tokens"] == 1
+    one = range(len(GOOD))
+    tokens = [sum(len(side[i]) + 1 for i in one) for side in data.store]
+    assert list(data.report.tokens) == tokens
+    assert not data.fitting[len(GOOD) :: len(GOOD) + 1].any()
+
+
+def several(folder, **data):
+    """English to German, and back from other sentences."""
+    cfg = settings(folder, GOOD)
+    back = [(f"{source} now", f"jetzt {target}") for source, target in GOOD[:5]]
+    names = (cfg.data.train[0], write(folder, "back", back) + ":de-en")
+    changed = replace(cfg.data, **({"train": names} | data))
+    return replace(cfg, data=changed), back
+
+
+def test_corpora_stand_one_behind_the_other_each_with_the_tag_of_its_target(tmp_path):
+    cfg, back = several(tmp_path)
+    data = dataset.prepare(cfg)
+    assert decoded(data) == GOOD + [(de, en) for en, de in back]
+    source = data.tokenizers.source
+    firsts = [source.piece(int(data.store.source[i][0])) for i in range(len(GOOD) + 5)]
+    assert firsts == ["<2de>"] * len(GOOD) + ["<2en>"] * 5
+    assert data.store.target.ids.min() >= 4
+
+
+def test_corpora_of_one_target_need_no_tags_but_their_own(tmp_path):
+    cfg = settings(tmp_path, GOOD)
+    names = (*cfg.data.train, "bt=" + write(tmp_path, "more", [("x y", "z w")]))
+    data = dataset.prepare(replace(cfg, data=replace(cfg.data, train=names)))
+    assert data.tokenizers.source.tags == ("<bt>",)
+    tagged = data.store.source[len(GOOD)].tolist()
+    assert data.tokenizers.source.piece(tagged[0]) == "<bt>"
+    assert decoded(data)[-1] == ("x y", "z w")
+
+
+def test_each_corpus_is_counted_and_has_its_share(tmp_path):
+    cfg, back = several(tmp_path)
+    report = dataset.prepare(cfg).report
+    assert [(p.read, p.kept) for p in report.corpora] == [(len(GOOD),) * 2, (5, 5)]
+    assert [p.share for p in report.corpora] == pytest.approx(
+        [len(GOOD) / (len(GOOD) + 5), 5 / (len(GOOD) + 5)]
+    )
+    assert "back (de → en)" in rendered(dataset.prepare(cfg))
+
+
+def test_weights_and_temperature_change_how_often_pairs_come_and_nothing_else(tmp_path):
+    cfg, _ = several(tmp_path)
+    plain = dataset.prepare(cfg)
+    assert (plain.rates == 1).all()
+    one, other = cfg.data.train
+    for changed in ({"train": (one, other + "@3")}, {"temperature": 4.0}):
+        data = dataset.prepare(replace(cfg, data=replace(cfg.data, **changed)))
+        assert decoded(data) == decoded(plain)
+        assert data.rates.sum() == pytest.approx(plain.rates.sum(), rel=1e-4)
+        assert data.rates[-1] > 1 > data.rates[0]
+
+
+def test_tokenizers_learn_from_all_corpora_in_their_shares(tmp_path):
+    cfg, _ = several(tmp_path)
+    corpus = dataset.training(cfg.data)
+    kept = [np.ones(len(GOOD), bool), np.ones(5, bool)]
+    cold = pieces.mixed(cfg.data, corpus, kept)
+    assert sorted(cold[: len(GOOD)]) == sorted(GOOD)
+    assert len(cold) == len(GOOD) + 5
+    warm = pieces.mixed(replace(cfg.data, temperature=1e6), corpus, kept)
+    assert len(warm) == pytest.approx(len(cold), abs=1)
+    assert Counter(pair[1].endswith(" now") for pair in warm)[True] == len(cold) // 2
+
+
+def test_the_same_files_in_another_order_or_direction_are_another_store(tmp_path):
+    cfg, _ = several(tmp_path)
+    one, other = cfg.data.train
+    known = known_tokenizers()
+    before = dataset.prepare(settings(tmp_path, GOOD), known)
+    for train in ((one, other[:-6]), (other[:-6], one)):
+        data = dataset.prepare(replace(cfg, data=replace(cfg.data, train=train)), known)
+        assert len(decoded(data)) == len(decoded(before)) + 5
+    assert decoded(data)[5:] == decoded(before)
+
+
+@pytest.mark.parametrize("name", ["x:en-fr", "bt=valid", "valid@2"])
+def test_what_cannot_be_evaluated_with_is_refused(tmp_path, name):
+    cfg = settings(tmp_path, GOOD)
+    for side in ("en", "fr"):
+        (tmp_path / f"x.{side}").write_text("a\n")
+    spelled = name.replace("x", f"{tmp_path}/x").replace("valid", f"{tmp_path}/valid")
+    with pytest.raises(InputError, match="to evaluate with"):
+        dataset.prepare(replace(cfg, data=replace(cfg.data, valid=(spelled,))))

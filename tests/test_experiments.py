@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from transformer import config, experiments
+from transformer import experiments, settings
 from transformer.config import Config
 from transformer.model import Transformer
 
@@ -25,7 +25,7 @@ def test_an_experiment_says_what_it_is_and_has_settings(name):
 @EXPERIMENTS
 def test_the_settings_of_an_experiment_can_be_written_and_read(name):
     cfg = experiments.ALL[name]()
-    assert config.from_dict(json.loads(json.dumps(config.to_dict(cfg)))) == cfg
+    assert settings.from_dict(json.loads(json.dumps(settings.to_dict(cfg)))) == cfg
 
 
 @EXPERIMENTS
@@ -55,5 +55,5 @@ def test_experiments_differ():
 
 def test_the_first_experiment_needs_no_files():
     data = experiments.quickstart().data
-    for name in (data.train, data.valid, data.test):
-        assert str(name).startswith("phrasebook:")
+    for name in (*data.train, *data.valid, *data.test):
+        assert name.startswith("phrasebook:")

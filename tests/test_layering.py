@@ -13,32 +13,41 @@ PACKAGE = ROOT / "transformer"
 RUNGS: list[dict[str, str]] = [
     {
         "axes": "",
+        "compression": "",
         "config": "errors",
         "errors": "",
+        "settings": "config errors",
         "symbols": "",
     },
     {
         "attention": "positions products",
         "checks": "",
-        "cleaning": "",
+        "alphabets": "",
+        "cleaning": "errors marks",
         "constraints": "largest rules search selects symbols",
         "dropout": "",
         "embeddings": "products",
+        "faults": "alphabets cleaning marks text",
         "feed_forward": "products",
         "heads": "",
         "interrupts": "",
         "largest": "",
         "links": "text",
         "losses": "symbols",
+        "marks": "",
         "markup": "placing text",
         "masks": "symbols",
         "mbr": "",
         "metrics": "",
+        "mixture": "",
         "neighbours": "tokenizer",
-        "optimizers": "axes config",
+        "optimizers": "axes config errors",
+        "packing": "",
         "parallel": "axes config errors",
         "phrases": "errors symbols text tokenizer",
         "placing": "links text",
+        "portions": "",
+        "progress": "",
         "positions": "",
         "processes": "errors",
         "products": "",
@@ -47,32 +56,39 @@ RUNGS: list[dict[str, str]] = [
         "rules": "errors search symbols",
         "sampling": "largest search",
         "search": "largest symbols",
+        "segmentation": "",
         "selects": "errors largest rules search symbols",
         "sentences": "",
         "spans": "text",
         "strategies": "errors mbr sampling search selects",
         "terms": "errors phrases text",
         "text": "sentences",
-        "tokenizer": "errors symbols text",
+        "tokenizer": "errors segmentation symbols text",
+        "vocabulary": "symbols tokenizer",
+        "workers": "",
     },
     {
-        "batches": "store symbols",
-        "corpora": "cleaning errors phrasebook",
+        "batches": "packing portions store symbols",
+        "corpora": "cleaning compression errors phrasebook",
         "dataset": (
-            "batches cleaning config corpora errors reports store text tokenizer"
+            "batches cleaning config corpora encoding errors marks mixture reports "
+            "pieces selection store text tokenizer"
         ),
         "devices": "store",
+        "encoding": "cleaning config corpora selection store tokenizer workers",
         "layers": "attention config dropout feed_forward positions",
-        "pages": "config reports",
+        "pages": "cleaning config reports settings",
         "phrasebook": "",
+        "pieces": "cleaning config corpora mixture selection store text tokenizer",
         "reports": "batches cleaning store tokenizer",
         "seating": "search strategies symbols",
+        "selection": "cleaning corpora errors faults marks store workers",
         "store": "errors",
     },
     {
         "budget": "batches errors",
         "checkpoints": "errors processes",
-        "folder": "config errors tokenizer",
+        "folder": "config errors settings tokenizer",
         "model": "attention config dropout embeddings layers masks positions remat",
         "weights": "axes checkpoints errors model parallel",
     },
@@ -83,6 +99,8 @@ RUNGS: list[dict[str, str]] = [
             "text traces translator"
         ),
         "engine": "axes errors networks parallel search seating strategies",
+        "judgement": "corpora errors metrics",
+        "loading": "axes devices errors folder model tokenizer translator weights",
         "explanations": (
             "alignments errors lexicons neighbours parts scoring seating strategies "
             "symbols tasks text tokenizer traces translator trees"
@@ -110,22 +128,27 @@ RUNGS: list[dict[str, str]] = [
             "alignments heads observations scoring seating symbols tokenizer translator"
         ),
         "translator": (
-            "alignments axes cleaning devices engine errors folder lines model "
-            "networks parallel parts scoring search seating strategies symbols "
-            "tasks terms tokenizer weights"
+            "alignments axes cleaning devices engine errors lines model networks "
+            "parallel parts scoring search seating strategies symbols tasks terms "
+            "tokenizer"
         ),
         "trees": "axes largest model networks search seating strategies symbols",
         "verification": "axes config reference seating strategies tokenizer translator",
     },
     {
         "evaluation": (
-            "axes batches cleaning config metrics parallel step store strategies "
-            "tokenizer translator"
+            "axes batches cleaning config dataset errors metrics parallel step store "
+            "strategies tokenizer translator"
         ),
         "experiments": "config",
+        "finetuning": (
+            "checkpoints config dataset errors folder optimizers parallel pieces step "
+            "tokenizer training update vocabulary weights"
+        ),
         "fit": (
-            "batches budget cleaning config dataset errors evaluation folder "
-            "optimizers parallel processes step tokenizer training update weights"
+            "batches budget config dataset errors evaluation finetuning folder "
+            "optimizers pages parallel processes settings step tokenizer training "
+            "update"
         ),
         "insights": (
             "comparisons errors explanations lexicons pages panels strategies "
@@ -138,20 +161,20 @@ RUNGS: list[dict[str, str]] = [
         "training": (
             "axes batches checkpoints config dataset devices errors evaluation "
             "folder interrupts journal model optimizers pages parallel processes "
-            "step strategies tokenizer update weights"
+            "progress step strategies tokenizer update weights"
         ),
         "update": "batches config errors parallel step",
         "walks": "comparisons explanations lexicons neighbours text",
     },
     {
-        "train": "config errors experiments fit pages processes scripts",
+        "train": "config errors experiments fit folder pages processes scripts",
         "transformer": (
-            "attention config embeddings errors explanations model positions search "
-            "strategies translator"
+            "attention config embeddings errors explanations loading model positions "
+            "search strategies translator"
         ),
         "translate": (
-            "cleaning corpora errors insights options scripts shards strategies "
-            "streams transformer translator verification weights"
+            "cleaning corpora errors insights judgement options scripts shards "
+            "strategies streams transformer translator verification weights"
         ),
     },
 ]
@@ -163,8 +186,10 @@ LEAVES = (
 )
 SEARCH = "search sampling strategies rules selects constraints".split()
 DATA = (
-    "sentences text spans links placing markup checks tokenizer phrases terms mbr "
-    "cleaning corpora store batches dataset phrasebook reports pages"
+    "sentences text spans links placing markup checks segmentation tokenizer "
+    "vocabulary phrases terms mbr cleaning compression corpora mixture portions store "
+    "batches dataset phrasebook reports alphabets faults marks workers selection "
+    "encoding pieces pages packing"
 ).split()
 PLAIN = [*DATA, "reference"]
 IMPORTERS = {

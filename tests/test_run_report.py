@@ -86,7 +86,7 @@ def test_hostile_sentences_are_text():
     def elements(text):
         subject = about(text)
         subject.data.cleaning.drop("identical", (text, text))
-        subject.data.overlaps((text, text))
+        subject.data.cleaning.note("overlap", (text, text))
         subject.data.unknown["<"] += 1
         reports = [training(2), validation(2, (text, text, "b"), (text, text, text))]
         page = Page(page_of(reports, subject=subject))

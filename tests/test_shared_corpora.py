@@ -59,8 +59,8 @@ def test_all_of_a_dirty_corpus_is_kept_or_dropped_and_told(tmp_path, monkeypatch
     cfg = experiments.multi30k()
     data = dataclasses.replace(
         cfg.data,
-        train=str(SAMPLE / "train"),
-        valid=str(SAMPLE / "valid"),
+        train=(str(SAMPLE / "train"),),
+        valid=(str(SAMPLE / "valid"),),
         tokenizer_sentences=1000,
     )
     model = dataclasses.replace(cfg.model, vocab_size=1000)
@@ -74,3 +74,11 @@ def test_all_of_a_dirty_corpus_is_kept_or_dropped_and_told(tmp_path, monkeypatch
     source, target = counts.examples["empty"]
     assert source == ""
     assert target
+    raw = corpora.pairs(Corpus(str(SAMPLE / "train"), "en", "de"))
+    lost = ["\ufffd" in "".join(pair) for pair in raw]
+    assert 0 < sum(lost) <= counts.dropped["encoding"]
+    pieces = prepared.tokenizers.target
+    for side in prepared.store:
+        assert "\ufffd" not in pieces.decode(side.ids.tolist())
+    assert counts.noted["markup"] > 1000
+    assert any("&apos;" in text for text in counts.examples["markup"])

@@ -17,7 +17,7 @@ from rich.console import Console
 
 import transformer
 import translate
-from transformer import folder, phrases, streams, tokenizer, weights
+from transformer import folder, judgement, phrases, streams, tokenizer, weights
 from transformer.config import (
     Config,
     DataConfig,
@@ -85,6 +85,7 @@ def test_two_processes_name_a_half_done_file_alike(model):
         {"alignments": True},
         {"precision": "bfloat16"},
         {"fast": True},
+        {"to": "hi"},
         *({"search": search} for search in OTHER_SEARCHES),
         *({"demands": demands} for demands in OTHER_DEMANDS),
     ],
@@ -120,6 +121,9 @@ def test_other_weights_change_the_mark(model):
     assert translate.settings(command) != before
 
 
+JUDGED: dict[str, Any] = {"input": ROOT, "reference": ROOT}
+
+
 def share(written):
     return translate.Command(model=ROOT, input=ROOT, output=ROOT, shard=written)
 
@@ -141,8 +145,14 @@ def test_a_share_needs_a_file():
 @pytest.mark.parametrize(
     "flags, message",
     [
-        ({"input": ROOT}, "--input and --output go together"),
-        ({"output": ROOT}, "--input and --output go together"),
+        ({"input": ROOT}, "--input needs --output or --reference"),
+        ({"output": ROOT}, "need --input"),
+        ({"reference": ROOT}, "need --input"),
+        ({"input": ROOT, "output": ROOT, "against": ROOT}, "needs --reference"),
+        (JUDGED | {"json": True}, "one plain translation"),
+        (JUDGED | {"alignments": True}, "one plain translation"),
+        (JUDGED | {"search": Search(n_best=2)}, "one plain translation"),
+        (JUDGED | {"shard": "0/2"}, "a whole file"),
         ({"input": ROOT, "output": ROOT, "texts": ("a",)}, "not both"),
         ({"others": (ROOT,), "score": ROOT}, "take one model"),
         ({"others": (ROOT,), "verify": ROOT}, "take one model"),
@@ -165,6 +175,8 @@ def test_flags_that_agree_are_not_refused():
         {"alignments": True, "search": Search(mbr=8)},
         {"alignments": True, "json": True, "search": Search(n_best=2)},
         {"others": (ROOT,)},
+        JUDGED,
+        JUDGED | {"output": ROOT, "against": ROOT},
     ]
     for flags in agreeing:
         translate.check(translate.Command(model=ROOT, **flags))
@@ -189,7 +201,11 @@ def untrained(tmp_path_factory):
         optimizer=OptimizerConfig(peak=1e-3, warmup=1),
         training=TrainingConfig(steps=1),
     )
-    folder.create(path, Description(cfg, (size, size), {}), Tokenizers(joint, joint))
+    folder.create(
+        path,
+        Description(cfg, (size, size), {}, (("en", "hi"),)),
+        Tokenizers(joint, joint),
+    )
     tokens = jnp.ones((1, 1), jnp.int32)
     init = partial(Transformer(cfg.model).init, train=False)
     params = jax.jit(init)(jax.random.key(0), tokens, tokens)
@@ -320,6 +336,37 @@ def test_each_pair_has_a_line_with_its_score(translator, tmp_path, capsys):
     assert one["score"] == pytest.approx(sum(one["log_probs"]))
     assert len(empty["log_probs"]) == 1
     assert none is None
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A source, what people and another system made of it, and a place for ours."""
+    texts = {"source": "a dog\n\nthe cat\n", "people": "a dog\n\nthe dog runs\n"}
+    for name, text in (texts | {"other": "a cat\na\nthe dog runs\n"}).items():
+        (tmp_path / name).write_text(text)
+    return [tmp_path / name for name in ("source", "people", "other", "ours")]
+
+
+def test_a_file_is_translated_as_ever_and_scored(call, files):
+    source, people, other, ours = files
+    assert call("--input", source, "--output", ours) == []
+    alone = ours.read_bytes()
+    ours.unlink()
+    judged = call("--input", source, "--output", ours, "--reference", people)
+    assert ours.read_bytes() == alone
+    assert [line.split()[0] for line in judged] == ["BLEU", "chrF2", "TER"]
+    assert judged == call("--input", source, "--reference", people)
+    judge = judgement.read(source, people, other)
+    flags = ["--reference", people, "--against", other]
+    assert call("--input", source, *flags) == judge.report(alone.decode().splitlines())
+
+
+def test_a_reference_that_does_not_fit_is_refused_before_anything_is_done(call, files):
+    source, people, _, ours = files
+    people.write_text("a dog\n")
+    with pytest.raises(InputError, match="people has 1 lines"):
+        call("--input", source, "--output", ours, "--reference", people)
+    assert not ours.exists()
 
 
 @pytest.mark.parametrize("line", ["a dog", "", "a\tb\tc"])

@@ -38,7 +38,7 @@ def model(tmp_path_factory):
         training=TrainingConfig(steps=1),
     )
     size = translator.tokenizers.target.size
-    described = Description(cfg, (size, size), {})
+    described = Description(cfg, (size, size), {}, (("en", "hi"),))
     folder.create(path, described, translator.tokenizers)
     saved = weights.of(path)
     saved.save(1, {weights.NAME: translator.params}, {"step": 1})

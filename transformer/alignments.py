@@ -89,9 +89,11 @@ def _shared(left: str, right: str, both: str) -> int:
 
 
 def words(tokenizer: Tokenizer, ids: Sequence[int]) -> Int[np.ndarray, " T"]:
-    """Which word of its text each token belongs to."""
+    """Which word of its text each token belongs to; tags before it to none, -1."""
     begins = [tokenizer.piece(id).startswith("▁") for id in ids]
-    begins[:1] = [True] * len(begins[:1])  # even if a model goes on with nothing
+    tags = sum(tokenizer.piece(id) in tokenizer.tags for id in ids)
+    # The first begins a word even if a model goes on with nothing.
+    begins[tags : tags + 1] = [True] * len(begins[tags : tags + 1])
     return np.cumsum(begins, dtype=int) - 1
 
 
@@ -128,7 +130,7 @@ def links(
         look: how much each target token looks at each of the source.
         source, target: the word of each token but EOS, and what may follow it.
     """
-    if not len(source) or not len(target):
+    if not (source >= 0).any() or not len(target):
         return []
     look = _by_word(look, source, target)
     share = look / look.sum(axis=0, keepdims=True)
@@ -144,6 +146,7 @@ def _by_word(
 ) -> Float[np.ndarray, "J I"]:
     """From tokens to words: the mean over those that look, the sum over those seen."""
     look = look[: len(target), : len(source)].astype(np.float64)  # no EOS
+    look, source = look[:, source >= 0], source[source >= 0]
     seen = np.zeros((len(look), source[-1] + 1))
     np.add.at(seen.T, source, look.T)
     by_word = np.zeros((target[-1] + 1, seen.shape[1]))

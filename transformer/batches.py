@@ -12,19 +12,15 @@ from typing import Any, NamedTuple
 
 import grain
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
+from transformer import packing
+from transformer.portions import Portion
 from transformer.store import Side, Store
 from transformer.symbols import BOS, EOS, PAD
 
 SENTENCES = 4
 """Sentences of mean length that a row should hold: with fewer, the ends stay empty."""
-
-OPEN = 16
-"""Rows held open while packing."""
-
-LANE = 4096
-"""Pairs that one packing lane takes; lanes are packed side by side in NumPy."""
 
 NOBODY = -1
 """Stands for an empty row, in the last batch of a shape."""
@@ -65,7 +61,11 @@ class Shape(NamedTuple):
 
 def lengths(store: Store) -> Int[np.ndarray, "n 2"]:
     """Positions that each pair takes on the two sides, with EOS or BOS."""
-    return np.stack([store.source.lengths, store.target.lengths], axis=1) + 1
+    found = np.empty((store.size, 2), np.int32)
+    for column, side in enumerate(store):
+        found[:, column] = side.lengths
+        found[:, column] += 1
+    return found
 
 
 def shapes(lengths: Int[np.ndarray, "n 2"], tokens: int) -> list[Shape]:
@@ -85,42 +85,13 @@ def shapes(lengths: Int[np.ndarray, "n 2"], tokens: int) -> list[Shape]:
     return found[::-1]
 
 
-def pack(
-    lengths: Int[np.ndarray, "n 2"], room: Int[np.ndarray, " 2"]
-) -> Int[np.ndarray, " n"]:
-    """A row for each pair so that no row exceeds `room` on either side.
-
-    Best fit among the open rows: a pair goes to the fullest one that takes it; if none
-    does, the fullest is closed for a new one.
-    """
-    lanes = max(1, len(lengths) // LANE)
-    items = np.zeros((-(-len(lengths) // lanes) * lanes, 2), int)
-    items[: len(lengths)] = lengths
-    items = items.reshape(-1, lanes, 2)
-    lane = np.arange(lanes)
-    rows = np.zeros(items.shape[:2], int)
-    number = np.arange(lanes * OPEN).reshape(lanes, OPEN)
-    free = np.broadcast_to(room, (lanes, OPEN, 2)).copy()
-    for item, row in zip(items, rows, strict=True):
-        fits = (free >= item[:, None]).all(axis=-1)
-        left = free.sum(axis=-1)
-        full = fits.sum(axis=-1) == 0
-        fits |= full[:, None]
-        choice = np.where(fits, left, room.sum() + 1).argmin(axis=-1)
-        fresh, slot = lane[full], choice[full]
-        free[fresh, slot] = room
-        number[fresh, slot] = number.max() + 1 + np.arange(len(fresh))
-        free[lane, choice] -= item
-        row[:] = number[lane, choice]
-    return rows.reshape(-1)[: len(lengths)]
-
-
 class Plan:
     """Which pairs make which batch, epoch after epoch.
 
     Args:
         lengths: positions of each pair.
-        fitting: whether each pair takes part; those that do must fit a shape.
+        rates: how often each pair comes in an epoch, or whether it does; those that do
+            must fit a shape.
         shapes: as from `shapes`.
         accumulate: parts of one shape that make one update.
         seed: decides the order.
@@ -129,24 +100,24 @@ class Plan:
     def __init__(
         self,
         lengths: Int[np.ndarray, "n 2"],
-        fitting: Bool[np.ndarray, " n"],
+        rates: Float[np.ndarray, " n"] | Bool[np.ndarray, " n"],
         shapes: list[Shape],
         accumulate: int,
         seed: int,
     ) -> None:
         self.shapes = shapes
         self._accumulate, self._seed = accumulate, seed
-        self._rows: list[list[np.ndarray]] = []
-        rest = np.random.default_rng(seed).permutation(np.flatnonzero(fitting))
-        for shape in reversed(shapes):
-            room = np.array(shape[1:])
-            fits = (lengths[rest] <= room).all(axis=1)
-            self._rows.insert(0, _rows(rest[fits], pack(lengths[rest[fits]], room)))
-            rest = rest[~fits]
-        assert not len(rest)
+        self._rows = [packing.NONE for _ in shapes]
+        self._portions: list[list[Portion]] = [[] for _ in shapes]
+        rest = np.random.default_rng(seed).permutation(
+            np.flatnonzero(rates).astype(np.int32)
+        )
+        # Pairs share rows with those that come as often as they do.
+        for rate in np.unique(rates[rest]).tolist():
+            self._take(lengths, rest[rates[rest] == rate], float(rate))
         counts = [
-            -(-len(rows) // (shape.rows * accumulate))
-            for rows, shape in zip(self._rows, shapes, strict=True)
+            -(-sum(one.taken for one in portions) // (shape.rows * accumulate))
+            for portions, shape in zip(self._portions, shapes, strict=True)
         ]
         self.per_epoch = sum(counts)
         """Batches of one epoch. The very first batch has the largest shape."""
@@ -154,9 +125,25 @@ class Plan:
             count * accumulate * shape.rows * sum(shape[1:])
             for count, shape in zip(counts, shapes, strict=True)
         )
-        self.padding = 1 - lengths[fitting].sum() / room
+        self.padding = 1 - (rates @ lengths).sum() / room
         """The share of positions, on both sides, that hold no token."""
         self._epoch = lru_cache(maxsize=2)(self._shuffle)
+
+    def _take(
+        self, lengths: Int[np.ndarray, "n 2"], pairs: Int[np.ndarray, " m"], rate: float
+    ) -> None:
+        """Packs pairs that come equally often into rows of the smallest shapes."""
+        for kind in reversed(range(len(self.shapes))):
+            room = np.array(self.shapes[kind][1:])
+            fits = (lengths[pairs] <= room).all(axis=1)
+            rows = packing.rows(pairs[fits], packing.pack(lengths[pairs[fits]], room))
+            if rows.size:
+                taken = max(1, round(rate * rows.size))
+                portion = Portion(self._rows[kind].size, rows.size, taken)
+                self._portions[kind].append(portion)
+            self._rows[kind] = self._rows[kind].then(rows)
+            pairs = pairs[~fits]
+        assert not len(pairs)
 
     def batch(
         self, number: int, held: Held = range
@@ -170,29 +157,24 @@ class Plan:
 
     def _pairs(self, kind: int, part: Int[np.ndarray, " B"], row: int) -> np.ndarray:
         filled = row < len(part) and part[row] != NOBODY
-        return self._rows[kind][part[row]] if filled else np.zeros(0, int)
+        return self._rows[kind].of(int(part[row])) if filled else np.zeros(0, np.int32)
 
     def _shuffle(self, epoch: int) -> list[tuple[int, Int[np.ndarray, "A B"]]]:
         random = np.random.default_rng([self._seed, epoch])
         batches = []
-        for kind, (rows, shape) in enumerate(zip(self._rows, self.shapes, strict=True)):
+        for kind, (portions, shape) in enumerate(
+            zip(self._portions, self.shapes, strict=True)
+        ):
             grid = (-1, self._accumulate, shape.rows)
-            empty = -len(rows) % (self._accumulate * shape.rows)
-            order = np.append(random.permutation(len(rows)), [NOBODY] * empty)
+            rows = [one.drawn([self._seed, kind], epoch) for one in portions]
+            order = random.permutation(np.concatenate([*rows, np.zeros(0, int)]))
+            empty = -len(order) % (self._accumulate * shape.rows)
+            order = np.append(order, [NOBODY] * empty)
             batches += [(kind, part) for part in order.astype(int).reshape(grid)]
         order = random.permutation(len(batches)).tolist()
         if epoch == 0:  # what does not fit in memory shall be known at once
             order.insert(0, order.pop(order.index(0)))
         return [batches[i] for i in order]
-
-
-def _rows(
-    pairs: Int[np.ndarray, " n"], rows: Int[np.ndarray, " n"]
-) -> list[Int[np.ndarray, " m"]]:
-    """The pairs of each row."""
-    order = np.argsort(rows, kind="stable")
-    ends = np.flatnonzero(np.diff(rows[order])) + 1
-    return np.split(pairs[order], ends) if len(pairs) else []
 
 
 def assemble(store: Store, shape: Shape, parts: list[list[np.ndarray]]) -> Batch:

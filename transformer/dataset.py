@@ -1,28 +1,38 @@
 """From corpora to what training reads: cleaned, tokenised, stored, and reported on."""
 
-import hashlib
-import json
-import random
-from collections.abc import Iterable, Iterator
-from functools import partial
-from itertools import chain, compress
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
-from transformer import batches, cleaning, corpora, store, tokenizer
-from transformer.cleaning import Pair
+from transformer import (
+    batches,
+    cleaning,
+    corpora,
+    encoding,
+    mixture,
+    pieces,
+    selection,
+    tokenizer,
+)
+from transformer.batches import Plan
+from transformer.cleaning import Pair, Report
 from transformer.config import Config, DataConfig
 from transformer.corpora import Corpus
 from transformer.errors import InputError
-from transformer.reports import DataReport
+from transformer.marks import Marks
+from transformer.reports import DataReport, Part
 from transformer.store import Store
 from transformer.text import normalize
 from transformer.tokenizer import Tokenizers
 
-FORMAT = 1
-"""Raised when what a store holds changes, so that older ones are not read."""
+
+class Held(NamedTuple):
+    """Sentence pairs that training does not see, to evaluate with."""
+
+    corpus: Corpus
+    pairs: list[Pair]
 
 
 class Dataset(NamedTuple):
@@ -30,15 +40,60 @@ class Dataset(NamedTuple):
 
     tokenizers: Tokenizers
     store: Store
-    fitting: Bool[np.ndarray, " n"]
-    """Which pairs of the store are short enough."""
-    valid: list[Pair]
+    rates: Float[np.ndarray, " n"]
+    """How often each pair of the store comes in an epoch; never, if it is too long."""
+    valid: list[Held]
     fingerprint: dict[str, str]
     report: DataReport
 
+    @property
+    def fitting(self) -> Bool[np.ndarray, " n"]:
+        """Which pairs of the store are short enough."""
+        return self.rates > 0
 
-def corpus(cfg: DataConfig, name: str) -> Corpus:
-    return Corpus(name, cfg.source, cfg.target)
+    def plan(self, cfg: Config) -> Plan:
+        """Which pairs make which batch."""
+        lengths = batches.lengths(self.store)
+        shapes = batches.shapes(lengths[self.fitting], cfg.data.budget)
+        accumulate, seed = cfg.data.accumulate, cfg.training.seed
+        return Plan(lengths, self.rates, shapes, accumulate, seed)
+
+
+def training(cfg: DataConfig) -> list[Corpus]:
+    """The corpora to learn from."""
+    return [corpora.parse(name, cfg.source, cfg.target) for name in cfg.train]
+
+
+def held(cfg: DataConfig, names: Sequence[str]) -> list[Held]:
+    """The pairs of each corpus that have text on both sides.
+
+    Raises:
+        InputError: if a corpus has none, or a tag or weight, which mean nothing here.
+    """
+    return [_held(corpora.parse(name, cfg.source, cfg.target)) for name in names]
+
+
+def check(several: Sequence[Held], targets: Collection[str]) -> None:
+    """Raises `InputError` for pairs in a language that the model does not learn."""
+    for corpus, _ in several:
+        if corpus.target not in targets:
+            raise InputError(
+                f"The corpus {corpus} is to evaluate with, but the model learns to "
+                f"translate into {', '.join(targets)} only. Give its languages, as in "
+                f"{corpus.name}:en-de."
+            )
+
+
+def _held(corpus: Corpus) -> Held:
+    if corpus.tag or corpus.weight != 1:
+        raise InputError(
+            f"The corpus {corpus} is to evaluate with; only training corpora have tags "
+            "and weights. Leave them out."
+        )
+    found = [pair for pair in normalized(corpus) if all(pair)]
+    if not found:
+        raise InputError(f"The corpus {corpus} is empty.")
+    return Held(corpus, found)
 
 
 def normalized(corpus: Corpus) -> Iterator[Pair]:
@@ -46,103 +101,106 @@ def normalized(corpus: Corpus) -> Iterator[Pair]:
         yield normalize(source), normalize(target)
 
 
-def evaluation_pairs(corpus: Corpus) -> list[Pair]:
-    """The pairs that have text on both sides, or an `InputError` if none has."""
-    found = [pair for pair in normalized(corpus) if all(pair)]
-    if not found:
-        raise InputError(f"The corpus {corpus} is empty.")
-    return found
-
-
 def prepare(cfg: Config, known: Tokenizers | None = None) -> Dataset:
     """Reads, cleans, tokenises and stores; trains tokenizers unless some are `known`.
 
-    Deterministic. The store is reused if the data and the tokenizers are the same.
+    Deterministic. What was worked out before from the same data is read again.
 
     Raises:
         InputError: if a corpus cannot be read, or nothing of it is left.
     """
-    train = corpus(cfg.data, cfg.data.train)
-    valid = evaluation_pairs(corpus(cfg.data, cfg.data.valid))
-    report = DataReport()
-    kept = _select(train, valid, report)
-    tokenizers = known or _train_tokenizers(cfg, train, kept)
-    fingerprint = corpora.fingerprint(train)
-    path = store.cache() / "stores" / _key(train, fingerprint, tokenizers)
-    if not path.exists():
-        store.write(path, map(tokenizers.encode, compress(normalized(train), kept)))
-    tokens = store.read(path)
-    fitting = _drop_long(tokens, tokenizers, cfg.data.max_length, report)
-    if not fitting.any():
-        raise InputError(
-            f"Every pair of the corpus {train} has more than "
-            f"data.max_length={cfg.data.max_length} tokens on a side. Raise it."
-        )
-    report.describe(tokens, fitting, tokenizers, valid)
-    return Dataset(tokenizers, tokens, fitting, valid, fingerprint, report)
+    train, valid = training(cfg.data), held(cfg.data, cfg.data.valid)
+    check(valid, targets(train, known))
+    marks = [corpora.fingerprint(corpus) for corpus in train]
+    kept, counts = _selected(cfg.data, train, marks, valid)
+    text = selection.marks(marks, kept)
+    tokenizers = known or pieces.learn(cfg, train, kept, text)
+    tokens = encoding.stored(cfg.data, train, kept, text, tokenizers)
+    report = DataReport(cleaning.together(counts))
+    fitting = _drop_long(tokens, tokenizers, cfg.data, report)
+    rates = _rates(cfg.data, train, kept, fitting, report)
+    pairs = [pair for one in valid for pair in one.pairs]
+    once = np.arange(tokens.size) < len(fitting)
+    once[: len(fitting)] = fitting
+    report.describe(tokens, once, tokenizers, pairs)
+    copies = np.tile(rates, cfg.data.segmentations)
+    return Dataset(tokenizers, tokens, copies, valid, corpora.together(marks), report)
 
 
-def _select(train: Corpus, valid: list[Pair], report: DataReport) -> np.ndarray:
-    """Whether each training pair is clean; counts overlap with validation as well."""
-    held_out = {cleaning.digest(source) for source, _ in valid}
-    report.validation = len(valid)
-
-    def watched() -> Iterator[Pair]:
-        for pair in normalized(train):
-            if cleaning.digest(pair[0]) in held_out:
-                report.overlaps(pair)
-            yield pair
-
-    kept = np.fromiter(cleaning.keep(watched(), report.cleaning), bool)
-    if not kept.any():
-        raise InputError(
-            f"No pair is left of the corpus {train}: {report.cleaning.read} read, "
-            f"dropped as {dict(report.cleaning.dropped)}."
-        )
-    return kept
+def _selected(
+    cfg: DataConfig,
+    train: Sequence[Corpus],
+    marks: Sequence[dict[str, str]],
+    valid: Sequence[Held],
+) -> tuple[list[np.ndarray], list[Report]]:
+    """Which pairs of each corpus are kept, and what there is to say of the others."""
+    rules = cleaning.dropping(cfg.keep, cfg.drop)
+    held_out = _held_out([*valid, *held(cfg, cfg.test)])
+    return selection.select(train, marks, held_out, rules)
 
 
-def _train_tokenizers(cfg: Config, train: Corpus, kept: np.ndarray) -> Tokenizers:
-    pairs = _sample(compress(normalized(train), kept), cfg.data.tokenizer_sentences)
-    learn = partial(tokenizer.train, kind=cfg.data.tokenizer)
-    size, source_size = cfg.model.vocab_size, cfg.model.source_vocab_size
-    if source_size is None:
-        joint = learn(chain.from_iterable(pairs), vocab_size=size)
-        return Tokenizers(joint, joint)
-    return Tokenizers(
-        learn((source for source, _ in pairs), vocab_size=source_size),
-        learn((target for _, target in pairs), vocab_size=size),
-    )
+def _held_out(several: Sequence[Held]) -> Marks:
+    """Of the sentences that are validated and tested with."""
+    none = np.zeros(0, np.uint64)
+    of_each = [cleaning.held_out(one.pairs, one.corpus.source) for one in several]
+    return np.unique(np.concatenate([none, *of_each]))
 
 
-def _sample(pairs: Iterable[Pair], count: int) -> list[Pair]:
-    """At most `count` pairs, each with the same chance (Vitter 1985, algorithm R)."""
-    chance = random.Random(0)
-    sample: list[Pair] = []
-    for seen, pair in enumerate(pairs):
-        if seen < count:
-            sample.append(pair)
-        elif (place := chance.randrange(seen + 1)) < count:
-            sample[place] = pair
-    return sample
+def targets(train: Sequence[Corpus], known: Tokenizers | None = None) -> list[str]:
+    """The languages that can be translated into, by these corpora or tokenizers."""
+    told = tokenizer.targets(known.source) if known else []
+    return list(dict.fromkeys([*(corpus.target for corpus in train), *told]))
 
 
-def _key(train: Corpus, fingerprint: dict[str, str], tokenizers: Tokenizers) -> str:
-    """Names a store by all that its contents follow from."""
-    marks = list(fingerprint.values())
-    models = [hashlib.sha256(side.model).hexdigest() for side in tokenizers]
-    text = json.dumps([FORMAT, train.source, train.target, marks, models])
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+def sample(cfg: DataConfig) -> list[Pair]:
+    """Clean pairs of all corpora in their shares, to learn new pieces from."""
+    train = training(cfg)
+    marks = [corpora.fingerprint(corpus) for corpus in train]
+    kept, _ = _selected(cfg, train, marks, held(cfg, cfg.valid))
+    return pieces.mixed(cfg, train, kept)
+
+
+def _rates(
+    cfg: DataConfig,
+    train: list[Corpus],
+    kept: list[np.ndarray],
+    fitting: np.ndarray,
+    report: DataReport,
+) -> Float[np.ndarray, " n"]:
+    """How often each pair comes in an epoch, which is as long as all of them.
+
+    Raises:
+        InputError: if every pair of a corpus is too long.
+    """
+    stored = [int(clean.sum()) for clean in kept]
+    parts = np.split(fitting, np.cumsum(stored)[:-1])
+    sizes = [int(part.sum()) for part in parts]
+    for corpus, size in zip(train, sizes, strict=True):
+        if not size:
+            raise InputError(
+                f"Every pair of the corpus {corpus} has more than "
+                f"data.max_length={cfg.max_length} tokens on a side. Raise it."
+            )
+    weights = [corpus.weight for corpus in train]
+    shares = mixture.shares(weights, sizes, cfg.temperature)
+    rates = mixture.rates(shares, sizes)
+    counts = zip(train, kept, sizes, shares.tolist(), strict=True)
+    report.corpora = [
+        Part(str(corpus), len(clean), size, share)
+        for corpus, clean, size, share in counts
+    ]
+    return np.repeat(rates, stored) * fitting
 
 
 def _drop_long(
-    store: Store, tokenizers: Tokenizers, limit: int, report: DataReport
+    store: Store, tokenizers: Tokenizers, cfg: DataConfig, report: DataReport
 ) -> np.ndarray:
-    """The pairs that fit; counts those that do not."""
-    long = batches.lengths(store).max(axis=1) > limit
-    rule = f"over {limit} tokens"
-    for index in np.flatnonzero(long).tolist():
-        report.cleaning.drop(rule, _text(store, tokenizers, index))
+    """The pairs that fit, however they are segmented; counts those that do not."""
+    long = batches.lengths(store).max(axis=1) > cfg.max_length
+    long = long.reshape(cfg.segmentations, -1).any(axis=0)
+    if long.any():
+        example = _text(store, tokenizers, int(long.argmax()))
+        report.cleaning.drop(f"over {cfg.max_length} tokens", example, int(long.sum()))
     return ~long
 
 

@@ -25,7 +25,7 @@ def quickstart() -> Config:
             decoder_layers=2,
             norm="pre",
         ),
-        data=DataConfig(test="phrasebook:test", max_length=64, tokens=2048),
+        data=DataConfig(test=("phrasebook:test",), max_length=64, tokens=2048),
         optimizer=OptimizerConfig(peak=4e-3, warmup=200, schedule="cosine"),
         training=TrainingConfig(
             steps=600, eval_every=100, eval_sentences=200, average=2

@@ -10,23 +10,25 @@ from rich.console import Console
 from transformer import (
     batches,
     budget,
-    config,
     dataset,
+    finetuning,
     folder,
     optimizers,
+    pages,
     parallel,
     processes,
+    settings,
     tokenizer,
     update,
-    weights,
 )
-from transformer.cleaning import Pair
 from transformer.config import Config
 from transformer.dataset import Dataset
 from transformer.errors import InputError
 from transformer.evaluation import Evaluator
-from transformer.folder import Description
+from transformer.folder import Description, Direction
+from transformer.pages import corpus
 from transformer.step import Objective
+from transformer.tokenizer import Tokenizers
 from transformer.training import Run, build
 
 
@@ -36,6 +38,7 @@ def fit(
     init_from: Path | None,
     console: Console,
     mesh: str = "auto",
+    report: Path | None = None,
 ) -> None:
     """Trains into the model folder `path`, or continues there, and scores the result.
 
@@ -44,47 +47,70 @@ def fit(
     Args:
         init_from: a model folder whose network, tokenizers and weights to start from.
         mesh: the devices to use, as in `parallel.make`; others than before will do.
+        report: an HTML file to write what there is to say of the data to.
 
     Raises:
         InputError: for files and settings that cannot work; nothing is written then.
         Interrupted: after SIGINT or SIGTERM; the state is saved.
     """
+    if report is not None and not report.parent.is_dir():
+        raise InputError(f"{report.parent} is no folder to write {report.name} to.")
     if init_from is not None:
-        cfg = _inherit(cfg, folder.describe(init_from))
+        cfg = finetuning.inherited(cfg, folder.describe(init_from))
     there = parallel.make(mesh)
     parallel.check(there, cfg.model)
-    test = _test_pairs(cfg)
+    test = dataset.held(cfg.data, cfg.data.test)
     cfg = _as_begun(cfg, path)
     data = processes.in_turn(lambda: _prepare(cfg, path, init_from))
+    learnt = dataset.training(cfg.data)
+    dataset.check(test, dataset.targets(learnt, data.tokenizers))
     console.print(data.report.render())
+    if report is not None and processes.first():
+        _write_page(report, cfg, data)
     objective = build(cfg, data.tokenizers, there)
     cfg = _with_tokens(cfg, path, data, objective, console)
-    init = weights.load(init_from, objective.model, there) if init_from else None
-    score = (
-        Evaluator(cfg, objective, data.tokenizers, test, len(test)) if test else None
-    )
+    init = None
+    if init_from is not None:
+        init = finetuning.start(cfg, init_from, data.tokenizers, there)
+    score = Evaluator(cfg, objective, data.tokenizers, test, None) if test else None
     Run(cfg, path, data, console, objective, init).train(score)
 
 
 def _prepare(cfg: Config, path: Path, init_from: Path | None) -> Dataset:
     """Reads the data, and makes the model folder if there is none."""
     _check_settings(cfg, path)
-    known = next((p for p in (path, init_from) if p and folder.exists(p)), None)
-    data = dataset.prepare(cfg, tokenizer.load_both(known) if known else None)
-    _describe(cfg, path, data)
+    data = dataset.prepare(cfg, _known(cfg, path, init_from))
+    _describe(cfg, path, data, init_from)
     return data
 
 
-def _inherit(cfg: Config, parent: Description) -> Config:
-    """`cfg` with the network of another model; only dropout stays its own."""
-    model = dataclasses.replace(parent.config.model, dropout=cfg.model.dropout)
-    return dataclasses.replace(cfg, model=model)
+def _write_page(path: Path, cfg: Config, data: Dataset) -> None:
+    languages = cfg.data.source, cfg.data.target
+    name = ", ".join(cfg.data.train)
+    try:
+        pages.write(path, corpus.page(name, languages, data.report))
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _known(cfg: Config, path: Path, init_from: Path | None) -> Tokenizers | None:
+    """The tokenizers of the run, or those that it inherits."""
+    if folder.exists(path):
+        return tokenizer.load_both(path)
+    if init_from is not None:
+        return finetuning.tokenizers(cfg.data, init_from)
+    if cfg.data.new_pieces or cfg.optimizer.state == "inherited":
+        raise InputError(
+            "data.new_pieces and optimizer.state=inherited need --init-from, the model "
+            "that they extend."
+        )
+    return None
 
 
 def _check_settings(cfg: Config, path: Path) -> None:
     """Raises `InputError` if `path` holds other settings, or no run."""
     if folder.exists(path):
-        changed = config.differences(folder.describe(path).config, cfg)
+        changed = settings.differences(folder.describe(path).config, cfg)
         if changed:
             raise InputError(
                 f"{path} was begun with other settings:\n  "
@@ -95,16 +121,10 @@ def _check_settings(cfg: Config, path: Path) -> None:
         raise InputError(f"{path} exists, but is no run. Name another --out.")
 
 
-def _test_pairs(cfg: Config) -> list[Pair]:
-    if cfg.data.test is None:
-        return []
-    return dataset.evaluation_pairs(dataset.corpus(cfg.data, cfg.data.test))
-
-
-def _describe(cfg: Config, path: Path, data: Dataset) -> None:
+def _describe(cfg: Config, path: Path, data: Dataset, init_from: Path | None) -> None:
     """Makes the model folder, or checks that the data is still what it was."""
     if not folder.exists(path):
-        return _create(cfg, path, data)
+        return _create(cfg, path, data, finetuning.directions(cfg.data, init_from))
     before = folder.describe(path).data
     changed = sorted(set(before.items()) ^ set(data.fingerprint.items()))
     if changed:
@@ -115,9 +135,11 @@ def _describe(cfg: Config, path: Path, data: Dataset) -> None:
         )
 
 
-def _create(cfg: Config, path: Path, data: Dataset) -> None:
+def _create(
+    cfg: Config, path: Path, data: Dataset, directions: tuple[Direction, ...]
+) -> None:
     vocabulary = data.tokenizers.source.size, data.tokenizers.target.size
-    described = Description(cfg, vocabulary, data.fingerprint)
+    described = Description(cfg, vocabulary, data.fingerprint, directions)
     folder.create(path, described, data.tokenizers)
 
 
@@ -142,7 +164,7 @@ def _with_tokens(
     console.print(f"Batches of data.tokens={tokens} target positions fit into memory.")
     cfg = _of_tokens(cfg, tokens)
     if processes.first():
-        _create(cfg, path, data)
+        _create(cfg, path, data, folder.describe(path).directions)
     return cfg
 
 

@@ -18,11 +18,13 @@ from rich.progress import (
 from tensorboardX import SummaryWriter
 
 from transformer import pages
-from transformer.evaluation import Evaluation
+from transformer.evaluation import Evaluations
 from transformer.pages import run
 from transformer.pages.run import About, Status
 
 FILE = "metrics.jsonl"
+
+MEASURES = ("loss", "bleu", "chrf")
 
 REPEATABLE = ("training", "validation")
 """Kinds of reports that belong to an update, and so to the checkpoint after it."""
@@ -101,38 +103,32 @@ class Journal:
         self._waited = 0.0
         self._since = time.monotonic()
 
-    def evaluation(self, number: int, kind: str, result: Evaluation) -> None:
+    def evaluation(self, number: int, kind: str, result: Evaluations) -> None:
         """Reports an evaluation after update `number`."""
         self._keep(number, kind, result)
-        self._console.print(
-            f"[b]{kind}[/b] after {number:,} updates: loss {result.loss:.3f}  "
-            f"BLEU {result.bleu.value:.2f}  chrF {result.chrf.value:.2f}"
-        )
-        _print_samples(self._console, result)
+        self._console.print(f"[b]{kind}[/b] after {number:,} updates")
+        _print(self._console, result)
         self._show("running")
         self.restart_clock()
 
-    def test(self, number: int, result: Evaluation) -> None:
-        """Reports the scores of the test set, with their signatures."""
+    def test(self, number: int, result: Evaluations) -> None:
+        """Reports the scores of the test sets, with their signatures."""
         self._keep(number, "test", result)
         self._console.print("[b]test[/b]", highlight=False)
-        _print_samples(self._console, result)
-        for score in (result.bleu, result.chrf):
+        _print(self._console, result)
+        for score in _scores(result):
             self._console.print(f"  {score}", highlight=False, markup=False)
 
-    def _keep(self, number: int, kind: str, result: Evaluation) -> None:
-        values = {
-            "loss": result.loss,
-            "bleu": result.bleu.value,
-            "chrf": result.chrf.value,
+    def _keep(self, number: int, kind: str, result: Evaluations) -> None:
+        values = {name: result.mean(name) for name in MEASURES}
+        values |= {
+            f"{name}/{measure}": one.value(measure)
+            for name, one in result.of.items()
+            for measure in MEASURES
+            if len(result.of) > 1
         }
-        self._write(
-            number,
-            kind,
-            values,
-            signatures=[str(score) for score in (result.bleu, result.chrf)],
-            samples=result.samples,
-        )
+        samples = [sample for one in result.of.values() for sample in one.samples]
+        self._write(number, kind, values, signatures=_scores(result), samples=samples)
 
     def _write(
         self, number: int, kind: str, values: dict[str, float], **texts: Any
@@ -159,17 +155,33 @@ class Silence:
 
     def step(self, number: int, values: dict[str, float], waited: float) -> None: ...
 
-    def evaluation(self, number: int, kind: str, result: Evaluation) -> None: ...
+    def evaluation(self, number: int, kind: str, result: Evaluations) -> None: ...
 
-    def test(self, number: int, result: Evaluation) -> None: ...
+    def test(self, number: int, result: Evaluations) -> None: ...
 
 
-def _print_samples(console: Console, result: Evaluation) -> None:
-    """Source, translation and reference of the sentences shown."""
-    for sample in result.samples:
-        console.print(f"  {escape(sample.source)}")
-        console.print(f"  → [b]{escape(sample.translation)}[/b]")
-        if sample.reference:
+def _scores(result: Evaluations) -> list[str]:
+    """With signatures; named if there are several sets."""
+    return [
+        f"{name}: {score}" if len(result.of) > 1 else str(score)
+        for name, one in result.of.items()
+        for score in (one.bleu, one.chrf)
+    ]
+
+
+def _print(console: Console, result: Evaluations) -> None:
+    """The numbers of each set, with source, translation and reference of some pairs."""
+    for name, one in result.of.items():
+        console.print(
+            f"{name}: loss {one.loss:.3f}  BLEU {one.bleu.value:.2f}  "
+            f"chrF {one.chrf.value:.2f}",
+            markup=False,
+        )
+        for sample in one.samples:
+            console.print(f"  {escape(sample.source)}")
+            console.print(f"  → [b]{escape(sample.translation)}[/b]")
+            if sample.reference:
+                console.print(f"  = {escape(sample.reference)}", style="dim")
             console.print(f"  = {escape(sample.reference)}", style="dim")
 
 

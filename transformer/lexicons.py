@@ -31,7 +31,8 @@ def lexicons(translator: Translator) -> tuple[Lexicon, Lexicon]:
     target = _lexicon(translator.tokenizers.target, tables["embedding"])
     if translator.tokenizers.joint:
         return target, target
-    return _lexicon(translator.tokenizers.source, tables["source_embedding"]), target
+    plain = translator.tokenizers.source.tagged()
+    return _lexicon(plain, tables["source_embedding"]), target
 
 
 def _lexicon(tokenizer: Tokenizer, embedding: Params) -> Lexicon:

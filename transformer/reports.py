@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
@@ -22,14 +23,22 @@ WIDTH = 60
 """Characters of an example, and of the longest bar."""
 
 
+class Part(NamedTuple):
+    """What one of several corpora comes to."""
+
+    corpus: str
+    read: int
+    kept: int
+    share: float
+    """Of the pairs of an epoch."""
+
+
 @dataclass
 class DataReport:
     """Counts and examples, filled while the data is prepared."""
 
     cleaning: Report = field(default_factory=Report)
-    overlap: int = 0
-    """Training pairs whose source sentence is in the validation set."""
-    overlap_example: str = ""
+    corpora: list[Part] = field(default_factory=list)
     validation: int = 0
     tokens: tuple[int, int] = (0, 0)
     lengths: Counter[int] = field(default_factory=Counter)
@@ -37,10 +46,6 @@ class DataReport:
     unknown: Counter[str] = field(default_factory=Counter)
     """Validation characters that the vocabulary can only spell as bytes."""
     vocabulary: tuple[int, int] = (0, 0)
-
-    def overlaps(self, pair: Pair) -> None:
-        self.overlap += 1
-        self.overlap_example = self.overlap_example or pair[0]
 
     def describe(
         self,
@@ -53,14 +58,20 @@ class DataReport:
         lengths = batches.lengths(store)[fitting]
         source, target = lengths.sum(axis=0).tolist()
         self.tokens = source, target
-        self.lengths = Counter((lengths.max(axis=1) // STEP * STEP).tolist())
+        self.lengths = _binned(lengths.max(axis=1))
         self.vocabulary = tokenizers.source.size, tokenizers.target.size
         self.validation = len(valid)
         self.unknown = _unknown(tokenizers, valid)
 
     def render(self) -> RenderableType:
         """For a terminal."""
-        return Group(*_lines(self), _rules(self), _histogram(self.lengths))
+        parts = _corpora(self), _rules(self), _histogram(self.lengths)
+        return Group(*_lines(self), *parts)
+
+
+def _binned(lengths: Int[np.ndarray, " n"]) -> Counter[int]:
+    counts = np.bincount(lengths // STEP)
+    return Counter({int(bin) * STEP: int(counts[bin]) for bin in counts.nonzero()[0]})
 
 
 def _unknown(tokenizers: Tokenizers, pairs: Iterable[Pair]) -> Counter[str]:
@@ -87,11 +98,11 @@ def _lines(report: DataReport) -> list[str]:
         "target pieces",
         f"Validation pairs: {report.validation:,}",
     ]
-    if report.overlap:
+    if leaked := counts.noted["overlap"]:
+        example = _short(counts.examples["overlap"][0])
         lines.append(
-            f"[bold red]{report.overlap:,} training pairs have a source sentence of "
-            f"the validation set[/], e.g. “{_short(report.overlap_example)}”: "
-            "validation scores will flatter."
+            f"[bold red]{leaked:,} training pairs have a sentence of the validation or "
+            f"test set[/], e.g. “{example}”: scores will flatter."
         )
     if report.unknown:
         sample = " ".join(char for char, _ in report.unknown.most_common(20))
@@ -102,12 +113,23 @@ def _lines(report: DataReport) -> list[str]:
     return lines
 
 
+def _corpora(report: DataReport) -> RenderableType:
+    table = Table("corpus", "read", "kept", "share of an epoch", box=None)
+    for name, read, kept, share in report.corpora:
+        table.add_row(escape(name), f"{read:,}", f"{kept:,}", f"{share:.1%}")
+    return table if len(report.corpora) > 1 else ""
+
+
 def _rules(report: DataReport) -> RenderableType:
-    table = Table("dropped because", "pairs", "for example", box=None)
-    for rule, count in report.cleaning.dropped.most_common():
-        source, target = report.cleaning.examples[rule]
-        table.add_row(rule, f"{count:,}", f"“{_short(source)}” – “{_short(target)}”")
-    return table if report.cleaning.dropped else ""
+    counts = report.cleaning
+    table = Table("rule", "dropped", "only noted", "for example", box=None)
+    for rule, count in (counts.dropped + counts.noted).most_common():
+        source, target = counts.examples[rule]
+        dropped = f"{count:,}" if rule in counts.dropped else ""
+        noted = f"{count:,}" if rule in counts.noted else ""
+        example = f"“{_short(source)}” – “{_short(target)}”"
+        table.add_row(rule, dropped, noted, example)
+    return table if table.row_count else ""
 
 
 def _histogram(lengths: Counter[int]) -> RenderableType:

@@ -7,8 +7,12 @@ offset where each begins. It appears under its name when it is whole, or not at 
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +21,9 @@ import numpy as np
 from transformer.errors import InputError
 
 SIDES = ("source", "target")
+
+HOUR = 60 * 60
+"""Seconds without a write, after which whoever wrote a draft is taken for dead."""
 
 Ids = list[int]
 
@@ -59,13 +66,23 @@ def collect(pairs: Iterable[tuple[Ids, Ids]]) -> Store:
     return Store(*(_side(list(ids)) for ids in zip(*pairs, strict=True)))
 
 
-def _side(sentences: list[Ids]) -> Side:
+def _side(sentences: Sequence[Ids]) -> Side:
     offsets = np.cumsum([0, *map(len, sentences)])
-    return Side(np.concatenate(sentences, dtype=np.uint32, casting="unsafe"), offsets)
+    ids = chain.from_iterable(sentences)
+    return Side(np.fromiter(ids, np.uint32, int(offsets[-1])), offsets)
 
 
-def write(path: Path, pairs: Iterable[tuple[Ids, Ids]]) -> None:
-    """Stores the pairs at `path`, in constant memory but for the offsets.
+def write(path: Path, parts: Iterable[Store]) -> None:
+    """Stores the parts end to end at `path`, one in memory at a time.
+
+    Raises:
+        InputError: if there is no room, or no permission.
+    """
+    make(path, partial(_fill, parts=parts))
+
+
+def make(path: Path, fill: Callable[[Path], None]) -> None:
+    """A folder with what `fill` writes into it; it appears when that is all on disk.
 
     Raises:
         InputError: if there is no room, or no permission.
@@ -73,10 +90,15 @@ def write(path: Path, pairs: Iterable[tuple[Ids, Ids]]) -> None:
     draft = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path.parent)
         draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=".draft-"))
-        _fill(draft, pairs)
-        if not path.exists():  # another run may have been faster
+        fill(draft)
+        _save(draft)
+        try:
             draft.rename(path)
+        except OSError:
+            if not path.exists():  # else another run was faster
+                raise
     except OSError as error:
         raise InputError(
             f"{path.parent} cannot be written: {error.strerror}. Make room there, or "
@@ -87,27 +109,54 @@ def write(path: Path, pairs: Iterable[tuple[Ids, Ids]]) -> None:
             shutil.rmtree(draft, ignore_errors=True)
 
 
-def _fill(folder: Path, pairs: Iterable[tuple[Ids, Ids]]) -> None:
-    offsets: tuple[list[int], list[int]] = ([0], [0])
-    with (
-        (folder / "source.ids").open("wb") as source,
-        (folder / "target.ids").open("wb") as target,
-    ):
-        for pair in pairs:
-            for ids, file, ends in zip(pair, (source, target), offsets, strict=True):
-                file.write(np.asarray(ids, np.uint32).tobytes())
-                ends.append(ends[-1] + len(ids))
-    for name, ends in zip(SIDES, offsets, strict=True):
-        np.save(folder / f"{name}.offsets.npy", np.asarray(ends, np.int64))
+def _sweep(folder: Path) -> None:
+    """Removes the drafts of runs that were killed."""
+    for draft in folder.glob(".draft-*"):
+        try:
+            touched = max(path.stat().st_mtime for path in [draft, *draft.iterdir()])
+        except FileNotFoundError:  # its run has just finished
+            continue
+        if touched < time.time() - HOUR:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def _save(folder: Path) -> None:
+    """Waits until the files survive a loss of power."""
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _fill(folder: Path, parts: Iterable[Store]) -> None:
+    with ExitStack() as stack:
+        files = [
+            [stack.enter_context((folder / name).open("wb")) for name in _names(side)]
+            for side in SIDES
+        ]
+        ends = [0, 0]
+        for _, offsets in files:
+            offsets.write(np.int64(0).tobytes())
+        for part in parts:
+            for number, (side, (ids, offsets)) in enumerate(
+                zip(part, files, strict=True)
+            ):
+                ids.write(side.ids.tobytes())
+                offsets.write((ends[number] + side.offsets[1:]).tobytes())
+                ends[number] += int(side.offsets[-1])
+
+
+def _names(side: str) -> tuple[str, str]:
+    return f"{side}.ids", f"{side}.offsets"
 
 
 def read(path: Path) -> Store:
     """Maps the store at `path` into memory."""
-    return Store(*(_read_side(path, name) for name in SIDES))
+    return Store(*(_read_side(path, side) for side in SIDES))
 
 
-def _read_side(path: Path, name: str) -> Side:
-    offsets = np.load(path / f"{name}.offsets.npy", mmap_mode="r")
+def _read_side(path: Path, side: str) -> Side:
+    ids, ends = _names(side)
+    offsets = np.memmap(path / ends, np.int64, mode="r")
     if offsets[-1] == 0:  # nothing to map
         return Side(np.zeros(0, np.uint32), offsets)
-    return Side(np.memmap(path / f"{name}.ids", np.uint32, mode="r"), offsets)
+    return Side(np.memmap(path / ids, np.uint32, mode="r"), offsets)

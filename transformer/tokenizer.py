@@ -1,7 +1,10 @@
 """SentencePiece, trained here: text as pieces with ids, and back without loss."""
 
+import copy
 import io
+import random
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +12,7 @@ from typing import NamedTuple
 import sentencepiece
 
 from transformer.errors import InputError
+from transformer.segmentation import BytePairs
 from transformer.symbols import BOS, EOS, PAD, UNK
 from transformer.text import normalize
 
@@ -31,7 +35,7 @@ class Tokenizer:
     """
 
     def __init__(self, model: bytes) -> None:
-        self.model = model
+        self.model, self._before = model, ()
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
             self._processor.LoadFromSerializedProto(model)
@@ -50,9 +54,55 @@ class Tokenizer:
         """The number of pieces, special ones included."""
         return self._processor.vocab_size()
 
+    @cached_property
+    def tags(self) -> tuple[str, ...]:
+        """Tokens that no text is encoded to: they say what is wanted of it."""
+        special = self._processor.is_control
+        ids = (id for id in range(self.size) if id not in (PAD, BOS, EOS))
+        return tuple(self.piece(id) for id in ids if special(id))
+
+    def tagged(self, *tags: str) -> "Tokenizer":
+        """The same tokenizer, which puts these before every text."""
+        assert set(tags) <= set(self.tags), (tags, self.tags)
+        other = copy.copy(self)
+        other._before = tuple(map(self._processor.piece_to_id, tags))
+        return other
+
     def encode(self, text: str) -> list[int]:
-        """Ids of the normalised text, without BOS and EOS."""
-        return self._processor.encode(normalize(text))
+        """Ids of the normalised text behind the tags, without BOS and EOS."""
+        return [*self._before, *self._processor.encode(normalize(text))]
+
+    def sample(self, text: str, dropout: float, chance: random.Random) -> list[int]:
+        """As `encode`, but each merge is left out with probability `dropout`.
+
+        Raises:
+            InputError: if the pieces are not those of byte-pair encoding.
+        """
+        words = self._byte_pairs.sample(normalize(text), dropout, chance)
+        ids = (id for word in words for piece in word for id in self._ids(piece))
+        return [*self._before, *ids]
+
+    def _ids(self, piece: str) -> list[int]:
+        id = self._processor.piece_to_id(piece)
+        if not self._processor.is_unknown(id):
+            return [id]
+        return [self._processor.piece_to_id(f"<0x{b:02X}>") for b in piece.encode()]
+
+    @cached_property
+    def _byte_pairs(self) -> BytePairs:
+        processor = self._processor
+        ids = [id for id in range(self.size) if not self._is_special(id)]
+        scores = {processor.id_to_piece(id): processor.get_score(id) for id in ids}
+        if not all(score.is_integer() for score in scores.values()):
+            raise InputError(
+                "data.subword_dropout leaves out merges of byte-pair encoding; this "
+                "tokenizer has none. Train one with --data.tokenizer bpe."
+            )
+        return BytePairs({piece: -score for piece, score in scores.items()})
+
+    def _is_special(self, id: int) -> bool:
+        of = self._processor
+        return of.is_control(id) or of.is_unknown(id) or of.is_byte(id)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`, normalised; special tokens are silent."""
@@ -69,10 +119,18 @@ class Tokenizer:
 
     def spans(self, ids: Sequence[int]) -> list[tuple[int, int]]:
         """Which UTF-8 bytes of the normalised text each of its tokens stands for."""
-        sizes = [1 if self.is_byte(id) else _bytes(self.piece(id)) for id in ids]
-        before = 1 if ids and self.piece(ids[0]).startswith("▁") else 0  # is no blank
+        sizes = map(self._size, ids)
+        first = next((id for id in ids if self._size(id)), None)
+        # The blank that is written before the first word is none of the text.
+        before = 1 if first is not None and self.piece(first).startswith("▁") else 0
         ends = [max(0, end - before) for end in accumulate(sizes)]
         return list(pairwise([0, *ends]))
+
+    def _size(self, id: int) -> int:
+        """In bytes of the text; a tag is none of it."""
+        if self._processor.is_control(id):
+            return 0
+        return 1 if self.is_byte(id) else _bytes(self.piece(id))
 
     def is_byte(self, id: int) -> bool:
         """Whether a token is a single byte of a character that has no piece."""
@@ -87,11 +145,31 @@ class Tokenizers(NamedTuple):
 
     @property
     def joint(self) -> bool:
-        return self.source is self.target
+        return self.source.model is self.target.model  # whatever the tags
 
     def encode(self, pair: tuple[str, str]) -> tuple[list[int], list[int]]:
         """Ids of both sides of a sentence pair."""
         return self.source.encode(pair[0]), self.target.encode(pair[1])
+
+    def sample(
+        self, pair: tuple[str, str], dropout: float, chance: random.Random
+    ) -> tuple[list[int], list[int]]:
+        """As `encode`, each side in other pieces; see `Tokenizer.sample`."""
+        source = self.source.sample(pair[0], dropout, chance)
+        return source, self.target.sample(pair[1], dropout, chance)
+
+    def toward(self, language: str, tag: str | None = None) -> "Tokenizers":
+        """For texts that are to be translated into a language.
+
+        A model of several target languages is told which by the first token of the
+        source (Johnson et al. 2017); one of a single language knows.
+
+        Args:
+            tag: says more about the text, as of a corpus.
+        """
+        tags = [of_language(language)] if targets(self.source) else []
+        tags += [of_corpus(tag)] if tag else []
+        return self._replace(source=self.source.tagged(*tags)) if tags else self
 
     def save(self, folder: Path) -> None:
         """Writes tokenizer.model, and source.model if the source has its own."""
@@ -99,6 +177,21 @@ class Tokenizers(NamedTuple):
         (folder / "source.model").unlink(missing_ok=True)
         if not self.joint:
             (folder / "source.model").write_bytes(self.source.model)
+
+
+def of_language(language: str) -> str:
+    """How the tag of a target language is written."""
+    return f"<2{language}>"
+
+
+def of_corpus(tag: str) -> str:
+    """How the tag of a corpus is written; it never looks like that of a language."""
+    return f"<{tag}>"
+
+
+def targets(tokenizer: Tokenizer) -> list[str]:
+    """The target languages that there are tags for."""
+    return [tag[2:-1] for tag in tokenizer.tags if tag.startswith("<2")]
 
 
 def load_both(folder: Path) -> Tokenizers:
@@ -117,11 +210,17 @@ def load(path: Path) -> Tokenizer:
 
 
 def train(
-    sentences: Iterable[str], *, vocab_size: int, kind: str, seed: int = 0
+    sentences: Iterable[str],
+    *,
+    vocab_size: int,
+    kind: str,
+    seed: int = 0,
+    tags: Sequence[str] = (),
 ) -> Tokenizer:
     """Learns at most `vocab_size` pieces from normalised `sentences`.
 
     Args:
+        tags: further tokens, which no text is encoded to.
         kind: "bpe" (Sennrich et al. 2016) or "unigram" (Kudo 2018).
 
     Raises:
@@ -146,6 +245,8 @@ def train(
             bos_id=BOS,
             eos_id=EOS,
             unk_id=UNK,
+            # No user-defined symbols, for those a text could contain.
+            control_symbols=list(tags),
             minloglevel=2,
         )
     except RuntimeError as error:

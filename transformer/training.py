@@ -12,6 +12,7 @@ from typing import NamedTuple, NoReturn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax.sharding import Mesh
 from rich.console import Console
 
@@ -25,7 +26,7 @@ from transformer import (
     weights,
 )
 from transformer.axes import Params
-from transformer.batches import Batch, Plan
+from transformer.batches import Batch
 from transformer.checkpoints import Checkpoints, Items
 from transformer.config import Config
 from transformer.dataset import Dataset
@@ -35,6 +36,7 @@ from transformer.interrupts import Interrupts
 from transformer.journal import Journal, Silence
 from transformer.model import Transformer
 from transformer.pages.run import About
+from transformer.progress import Progress
 from transformer.step import Metrics, Objective, TrainState
 from transformer.strategies import Beam
 from transformer.tokenizer import Tokenizers
@@ -42,6 +44,9 @@ from transformer.update import Outcome, Update, abstract_state, first_state
 from transformer.weights import NAME
 
 log = logging.getLogger(__name__)
+
+STATE = "training"
+"""The item of every checkpoint that holds what only training needs."""
 
 MOST_SKIPPED = 10
 """Updates in a row that may be left out before the run stops."""
@@ -51,19 +56,11 @@ class Interrupted(KeyboardInterrupt):
     """A signal ended the run; its state is saved."""
 
 
-class Progress(NamedTuple):
-    """What a run remembers besides its state; kept in each checkpoint as JSON."""
+class Start(NamedTuple):
+    """What a run begins with instead of chance."""
 
-    best: float | None = None
-    """Merit of the best evaluation so far."""
-    best_step: int = 0
-    since_best: int = 0
-    """Evaluations since."""
-
-    def after(self, step: int, merit: float) -> "Progress":
-        if self.best is None or merit > self.best:
-            return Progress(merit, step, 0)
-        return self._replace(since_best=self.since_best + 1)
+    params: Params
+    opt_state: optax.OptState | None = None
 
 
 class Run:
@@ -71,7 +68,7 @@ class Run:
 
     Args:
         objective: its mesh may be another than before.
-        init: parameters to start a new run from, instead of random ones.
+        init: what to start a new run from, instead of random parameters.
     """
 
     def __init__(
@@ -81,7 +78,7 @@ class Run:
         data: Dataset,
         console: Console,
         objective: Objective,
-        init: Params | None = None,
+        init: Start | None = None,
     ) -> None:
         self._cfg, self._path, self._console = cfg, path, console
         self._objective = objective
@@ -91,7 +88,7 @@ class Run:
         self._evaluate = Evaluator(
             cfg, objective, data.tokenizers, data.valid, cfg.training.eval_sentences
         )
-        self._plan = _plan(cfg, data)
+        self._plan = data.plan(cfg)
         held = partial(parallel.held, objective.mesh)
         self._stream = batches.stream(data.store, self._plan, cfg.training.steps, held)
         self._weights = weights.of(path)
@@ -103,6 +100,9 @@ class Run:
         )
         self._progress, self._waited = Progress(), 0.0
         self._state = self._begin(init)
+        self._before = optimizers.updates(self._state.opt_state) - (
+            int(self._state.step) - int(self._state.skipped)
+        )
 
     def train(self, test: Evaluator | None) -> None:
         """Trains to the end, keeps the weights to translate with, and scores them.
@@ -163,19 +163,20 @@ class Run:
             "The same command continues."
         )
 
-    def _begin(self, init: Params | None) -> TrainState:
+    def _begin(self, init: Start | None) -> TrainState:
         """The state of the newest intact checkpoint, or a new one."""
         made_of = self._objective, self._optimizer, self._cfg.training.seed
         number = self._checkpoints.newest()
         if number is None:
             state = first_state(*made_of)
-            return state if init is None else state._replace(params=init)
+            given = init._asdict() if init else {}
+            return state._replace(**{k: v for k, v in given.items() if v is not None})
         like = abstract_state(*made_of)
         items, notes = self._checkpoints.load(number, _items(like))
         self._progress = Progress(**notes["progress"])
         self._stream.set_state(notes["data"])
         self._console.print(f"Continuing after update {number:,}.")
-        return items["training"]._replace(params=items[NAME])
+        return items[STATE]._replace(params=items[NAME])
 
     def _save(self, step: int) -> None:
         notes = {
@@ -195,9 +196,7 @@ class Run:
         update = Update(
             self._objective, self._optimizer, self._cfg.data, self._state, shapes
         )
-        self._console.print(
-            f"Compiled the training programs in {update.seconds:.1f} s."
-        )
+        self._console.print(f"Compiled for training in {update.seconds:.1f} s.")
         return update
 
     def _journal(self) -> Journal | Silence:
@@ -221,7 +220,7 @@ class Run:
                 f"a row, the last of them {step}. Lower optimizer.peak="
                 f"{self._cfg.optimizer.peak}; the last checkpoint is intact."
             )
-        rate = {"learning rate": np.asarray(self._rate(step - 1)).item()}
+        rate = {"learning rate": np.asarray(self._rate(step - 1 + self._before)).item()}
         waited, self._waited = self._waited, 0.0
         values |= rate | {"padding": self._plan.padding}
         journal.step(step, values, waited)
@@ -282,13 +281,6 @@ def _stopping(interrupts: Interrupts, before: Outcome | None) -> bool:
     return before is not None and bool(before.interrupted)
 
 
-def _plan(cfg: Config, data: Dataset) -> Plan:
-    lengths = batches.lengths(data.store)
-    shapes = batches.shapes(lengths[data.fitting], cfg.data.budget)
-    accumulate, seed = cfg.data.accumulate, cfg.training.seed
-    return Plan(lengths, data.fitting, shapes, accumulate, seed)
-
-
 def _items(state: TrainState) -> Items:
     """Parameters apart from what only training needs."""
-    return {NAME: state.params, "training": state._replace(params=())}
+    return {NAME: state.params, STATE: state._replace(params=())}

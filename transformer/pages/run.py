@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from transformer import config, pages
+from transformer import pages, settings
 from transformer.config import Config
 from transformer.pages import charts
 from transformer.pages.charts import Chart, Curve
@@ -84,7 +84,7 @@ def page(
         ASSETS,
         about=about,
         data=about.data,
-        settings=config.to_dict(about.config),
+        settings=settings.to_dict(about.config),
         status=status,
         written=written,
         updates=reports[-1]["step"] if reports else 0,
