@@ -21,6 +21,7 @@ from transformer import experiments, processes, scripts
 from transformer.config import Config
 from transformer.errors import InputError
 from transformer.fit import fit
+from transformer.pages import run
 from transformer.processes import Processes
 
 
@@ -64,7 +65,8 @@ def main(console: Console) -> None:
     processes.connect(command.several)
     console.quiet = not processes.first()
     fit(command.config, command.out, command.init_from, console, command.mesh)
-    console.print(f'\nTry it:  python translate.py {command.out} "how are you"')
+    console.print(f"\nHow it learned:  {command.out / run.FILE}")
+    console.print(f'Try it:  python translate.py {command.out} "how are you"')
 
 
 if __name__ == "__main__":

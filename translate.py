@@ -7,6 +7,7 @@
     python translate.py MODEL --input FILE --reference FILE   BLEU, chrF and TER
     python translate.py MODEL --score FILE                how likely translations are
     python translate.py MODEL --verify FILE               checked against the reference
+    python translate.py MODEL --explain TEXT              what happens on the way
 
 Standard output carries the translations, one line for each line in, or the scores.
 """
@@ -28,6 +29,7 @@ from rich.progress import track
 import transformer
 from transformer import (
     corpora,
+    insights,
     judgement,
     scripts,
     shards,
@@ -37,8 +39,10 @@ from transformer import (
 )
 from transformer.cleaning import Pair
 from transformer.errors import InputError
+from transformer.insights import Views
 from transformer.options import Demands, Search
 from transformer.shards import ALONE
+from transformer.strategies import Beam
 from transformer.streams import Translate
 from transformer.translator import Translator
 
@@ -78,25 +82,26 @@ class Command:
     and targets with a tab between them; with --json by token."""
     verify: Path | None = None
     """Do not just translate: compare each line of a file with a slow reference."""
+    views: Annotated[Views, unprefixed] = field(default_factory=Views)
     search: Annotated[Search, unprefixed] = field(default_factory=Search)
     demands: Annotated[Demands, unprefixed] = field(default_factory=Demands)
 
 
 def check(command: Command) -> None:
     """Raises `InputError` for arguments that contradict each other."""
-    judged = command.reference is not None
-    if command.input is None and (judged or command.output is not None):
+    scored = command.reference is not None
+    if command.input is None and (scored or command.output is not None):
         raise InputError("--output and --reference need --input.")
-    if command.input is not None and command.output is None and not judged:
+    if command.input is not None and command.output is None and not scored:
         raise InputError("--input needs --output or --reference.")
-    if command.against is not None and not judged:
+    if command.against is not None and not scored:
         raise InputError("--against needs --reference.")
-    if judged and (command.json or command.alignments or command.search.n_best > 1):
+    if scored and (command.json or command.alignments or command.search.n_best > 1):
         raise InputError(
             "--reference scores one plain translation a line. Leave out --json, "
             "--alignments and --n-best."
         )
-    if judged and shards.parse(command.shard) != ALONE:
+    if scored and shards.parse(command.shard) != ALONE:
         raise InputError("--reference scores a whole file, not a --shard of it.")
     if shards.parse(command.shard) != ALONE and command.input is None:
         raise InputError("--shard needs --input and --output.")
@@ -104,20 +109,39 @@ def check(command: Command) -> None:
         raise InputError("Give either texts or --input, not both.")
     if command.others and (command.score or command.verify):
         raise InputError("--score and --verify take one model, not --others.")
-    plain = Search(
-        beam=command.search.beam, length_penalty=command.search.length_penalty
-    )
-    if command.verify and (command.search, command.demands) != (plain, Demands()):
-        raise InputError(
-            "--verify is for plain beam search. Of the flags for search and demands "
-            "give --beam and --length-penalty only."
-        )
+    check_plain(command)
     command.search.strategy()
     several = command.search.n_best > 1 or command.search.alternatives is not None
     if several and command.alignments and not command.json:
         raise InputError(
             "--alignments shows one translation of each line. Add --json to see all."
         )
+
+
+def check_plain(command: Command) -> None:
+    """Raises `InputError` for a search that cannot be checked or explained."""
+    if not (command.verify or command.views.asked):
+        return
+    plain = Search(
+        beam=command.search.beam, length_penalty=command.search.length_penalty
+    )
+    if (command.search, command.demands) != (plain, Demands()):
+        raise InputError(
+            "--verify, --explain and --html are for plain beam search. Of the flags "
+            "for search and demands give --beam and --length-penalty only."
+        )
+    if command.views.asked and (command.input or command.others):
+        raise InputError("--explain and --html take texts and one model.")
+
+
+def explained(command: Command, translator: Translator) -> None:
+    """Shows the texts that are given, or those of standard input."""
+    views, search = command.views, command.search
+    read = not (command.texts or views.compare or views.neighbours)
+    texts = [*map(streams.text, sys.stdin.buffer)] if read else command.texts
+    beam = Beam(width=search.beam, alpha=search.length_penalty)
+    form = insights.as_json if command.json else insights.as_text
+    insights.show(views, translator, texts, beam, form)
 
 
 def settings(command: Command) -> str:
@@ -207,6 +231,8 @@ def main(console: Console) -> None:
     if command.tokens:
         lines = command.texts or map(streams.text, sys.stdin.buffer)
         return show_tokens(translator, lines)
+    if command.views.asked:
+        return explained(command, translator)
     if command.score:
         return show_scores(translator, command, command.score)
     if command.verify:

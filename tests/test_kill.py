@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from webpages import curves
 
 import transformer
 
@@ -31,12 +32,12 @@ def finish(command, path):
 
 
 def fingerprint(path):
-    """Of the weights that translate and of all that is needed to continue."""
+    """Of the weights that translate, of what was reported, and of what is shown."""
     leaves = jax.tree.leaves(transformer.load(path).params)
     params = hashlib.sha256(b"".join(np.asarray(leaf).tobytes() for leaf in leaves))
     reports = (path / "metrics.jsonl").read_text().splitlines()
     timeless = [line.partition(', "tokens a second"')[0] for line in reports]
-    return params.hexdigest(), timeless
+    return params.hexdigest(), timeless, curves(path)
 
 
 def test_a_run_that_is_killed_again_and_again_ends_like_one_that_never_was(

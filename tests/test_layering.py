@@ -62,6 +62,7 @@ RUNGS: list[dict[str, str]] = [
         ),
         "devices": "store",
         "layers": "attention config dropout feed_forward positions",
+        "pages": "config reports",
         "phrasebook": "",
         "reports": "batches cleaning store tokenizer",
         "seating": "search strategies symbols",
@@ -110,21 +111,20 @@ RUNGS: list[dict[str, str]] = [
         "experiments": "config",
         "fit": (
             "batches budget cleaning config dataset errors evaluation folder "
-            "journal optimizers parallel processes step strategies tokenizer "
-            "training update weights"
+            "optimizers parallel processes step tokenizer training update weights"
         ),
-        "journal": "evaluation",
+        "journal": "evaluation pages",
         "scripts": "devices errors processes",
         "step": "axes batches layers losses masks model parallel symbols",
         "training": (
             "axes batches checkpoints config dataset devices errors evaluation "
-            "folder interrupts journal model optimizers parallel processes step "
-            "tokenizer update weights"
+            "folder interrupts journal model optimizers pages parallel processes "
+            "step strategies tokenizer update weights"
         ),
         "update": "batches config errors parallel step",
     },
     {
-        "train": "config errors experiments fit processes scripts",
+        "train": "config errors experiments fit pages processes scripts",
         "transformer": (
             "attention config embeddings errors model positions search strategies "
             "translator"
@@ -144,10 +144,11 @@ LEAVES = (
 SEARCH = "search sampling strategies rules selects constraints".split()
 DATA = (
     "sentences text spans links placing markup checks segmentation tokenizer phrases "
-    "terms mbr cleaning corpora store batches dataset phrasebook reports"
+    "terms mbr cleaning corpora store batches dataset phrasebook reports pages"
 ).split()
 PLAIN = [*DATA, "reference"]
 IMPORTERS = {
+    "jinja2": {"pages"},
     "orbax": {"checkpoints"},
     "tyro": {"train", "translate"},
     "pickle": set(),

@@ -5,11 +5,13 @@ import json
 import shutil
 import signal
 from functools import partial
+from itertools import pairwise
 
 import jax
 import numpy as np
 import pytest
 from rich.console import Console
+from webpages import Page, curves
 
 from transformer import (
     budget,
@@ -157,6 +159,21 @@ def test_a_continued_run_equals_an_uninterrupted_one(
         for lines in (reports(path), reports(uninterrupted))
     ]
     assert timeless[0] == timeless[1]
+    assert curves(path) == curves(uninterrupted)
+
+
+def test_the_curves_of_a_report_are_continuous_after_each_interruption(
+    cfg, finished, tmp_path, monkeypatch
+):
+    path, whole = tmp_path / "cut", curves(finished)
+    for step in (5, 8):
+        fit_until(cfg, path, step, monkeypatch)
+        assert "Stopped" in (path / "report.html").read_text("utf-8")
+        for key, chart in curves(path).items():
+            for part, curve in zip(chart["curves"], whole[key]["curves"], strict=True):
+                steps = [step for step, _ in part["points"]]
+                assert all(one < other for one, other in pairwise(steps))
+                assert part["points"] == curve["points"][: len(steps)] != []
 
 
 def test_the_largest_batch_that_fits_is_found_once_and_kept(cfg, tmp_path, monkeypatch):
@@ -181,6 +198,16 @@ def test_a_run_continues_on_other_devices(cfg, uninterrupted, tmp_path, monkeypa
     assert found[0] == expected[0]
     for a, b in zip(found[1], expected[1], strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())
+
+
+def test_every_evaluation_translates_the_same_sentences(finished):
+    evaluated = [r["samples"] for r in reports(finished) if r["kind"] == "validation"]
+    sources = {tuple(source for source, _, _ in samples) for samples in evaluated}
+    [kept] = sources
+    assert len(evaluated) == 3
+    assert kept[0] == "how are you"
+    page = Page((finished / "report.html").read_text("utf-8"))
+    assert page.texts("h3") == list(kept)
 
 
 def test_reports_say_how_long_data_was_waited_for(finished):

@@ -10,6 +10,7 @@ from transformer.config import (
 )
 from transformer.embeddings import Embedding
 from transformer.errors import InputError
+from transformer.explanations import Explanation, explain
 from transformer.model import Transformer
 from transformer.positions import rotate, sinusoidal
 from transformer.search import beam as beam_search

@@ -12,15 +12,12 @@ and a link is what both of its words prefer to any other.
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
-import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from transformer import attention, scoring, text
+from transformer import observations, scoring, text
 from transformer.axes import Params
 from transformer.cleaning import Pair
 from transformer.model import Transformer
@@ -54,10 +51,8 @@ def align(
         target_words = words(tokenizers.target, target[:-1])
         if look is None:
             found.append(None)
-        elif len(source_words) and len(target_words):
-            found.append(_links(_by_word(look, source_words, target_words)))
         else:
-            found.append([])
+            found.append(links(look, source_words, target_words))
     return found
 
 
@@ -108,32 +103,37 @@ def _looks(
 ) -> Float[Array, "B T S"]:
     """How the decoder looks at the source when it is to write each target token.
 
-    The average of all heads of the upper half of the layers. The network computes with
-    its weights but keeps none, so they are computed again from what it does keep.
+    The average of all heads of the upper half of the layers.
     """
-    apply: Any = partial(model.apply, params, train=False)
-    memory = apply(source, method="encode")
-    depth = model.cfg.decoder_layers
-    upper = range(depth // 2, depth)
-    paths = [(f"decoder_{layer}", "cross_attention", "query") for layer in upper]
+    memory, _ = observations.encoder(model, params, source)
+    _, seen = observations.decoder(model, params, scoring.shifted(target), memory)
+    assert seen.cross is not None
+    return upper(seen.cross)
 
-    def wanted(module: nn.Module, method: str) -> bool:
-        del method
-        return module.path in paths
 
-    _, kept = apply(
-        scoring.shifted(target),
-        memory,
-        method="states",
-        capture_intermediates=wanted,
-        mutable="intermediates",
-    )
-    weights = []
-    for layer in upper:
-        kept_here = kept["intermediates"][f"decoder_{layer}"]["cross_attention"]
-        (query,) = kept_here["query"]["__call__"]
-        weights.append(attention.weights(query, memory.layers[layer].key, memory.mask))
-    return jnp.stack(weights).mean(axis=(0, 2))  # over layers and heads
+def upper(cross: Float[Array, "L B N T S"]) -> Float[Array, "B T S"]:
+    """The mean look of the upper half of the layers."""
+    return cross[cross.shape[0] // 2 :].mean(axis=(0, 2))
+
+
+def links(
+    look: Float[np.ndarray, "T S"],
+    source: Int[np.ndarray, " s"],
+    target: Int[np.ndarray, " t"],
+) -> Alignment:
+    """Pairs of words that prefer each other.
+
+    Args:
+        look: how much each target token looks at each of the source.
+        source, target: the word of each token but EOS, and what may follow it.
+    """
+    if not len(source) or not len(target):
+        return []
+    look = _by_word(look, source, target)
+    share = look / look.sum(axis=0, keepdims=True)
+    share = share / share.sum(axis=1, keepdims=True)
+    of_target, of_source = share.argmax(axis=1), share.argmax(axis=0)
+    return [(i, int(j)) for i, j in enumerate(of_source) if of_target[j] == i]
 
 
 def _by_word(
@@ -148,11 +148,3 @@ def _by_word(
     by_word = np.zeros((target[-1] + 1, seen.shape[1]))
     np.add.at(by_word, target, seen)
     return by_word / np.bincount(target)[:, None]
-
-
-def _links(look: Float[np.ndarray, "J I"]) -> Alignment:
-    """Pairs of words that prefer each other."""
-    share = look / look.sum(axis=0, keepdims=True)
-    share = share / share.sum(axis=1, keepdims=True)
-    of_target, of_source = share.argmax(axis=1), share.argmax(axis=0)
-    return [(i, int(j)) for i, j in enumerate(of_source) if of_target[j] == i]

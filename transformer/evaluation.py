@@ -20,11 +20,20 @@ from transformer.translator import Translator
 SAMPLES = 3
 """Validation sentences whose translation is shown."""
 
+GREETINGS = {
+    "de": "wie geht es dir",
+    "en": "how are you",
+    "fr": "comment vas-tu",
+    "hi": "आप कैसे हैं",
+}
+"""By source language, a sentence that is shown as well: its meaning everyone knows."""
+
 
 class Sample(NamedTuple):
     source: str
     translation: str
     reference: str
+    """Empty if there is none."""
 
 
 class Evaluation(NamedTuple):
@@ -65,6 +74,8 @@ class Evaluator:
     ) -> None:
         self._mesh = objective.mesh
         self._pairs = pairs[:translated]
+        greeting = GREETINGS.get(cfg.data.source)
+        self._greetings = [] if greeting is None else [greeting]
         self._store = store.collect(map(tokenizers.encode, pairs))
         lengths = batches.lengths(self._store)
         fitting = lengths.max(axis=1) <= cfg.data.max_length
@@ -80,21 +91,24 @@ class Evaluator:
     @property
     def compilations(self) -> int:
         """Programs that the first evaluation compiles."""
-        sources = [source for source, _ in self._pairs]
+        sources = [*(source for source, _ in self._pairs), *self._greetings]
         return len(self._plan.shapes) + len(self._translator.rooms(sources))
 
     def __call__(self, params: Params, strategy: Strategy | None = None) -> Evaluation:
         """Loss on all pairs; translations of the first ones, greedy by default."""
         sources, references = zip(*self._pairs, strict=True)
         translator = self._translator.with_params(self._gather(params))
-        found = translator.translate(sources, strategy=strategy or Greedy())
+        asked = [*sources, *self._greetings]
+        found = translator.translate(asked, strategy=strategy or Greedy())
         texts = [translation.text for translation in found]
-        rows = zip(sources, texts, references, strict=True)
+        expected = [*references, *("" for _ in self._greetings)]
+        rows = list(map(Sample, asked, texts, expected))
+        count = len(sources)
         return Evaluation(
             loss=self.loss(params),
-            bleu=metrics.bleu(texts, references),
-            chrf=metrics.chrf(texts, references),
-            samples=[Sample(*row) for row in _spread(list(rows))],
+            bleu=metrics.bleu(texts[:count], references),
+            chrf=metrics.chrf(texts[:count], references),
+            samples=[*rows[count:], *_spread(rows[:count])],
         )
 
     def loss(self, params: Params) -> float:
@@ -113,6 +127,6 @@ def _loss(objective: Objective, params: Params, batch: Batch) -> tuple[Array, Ar
     return loss_sum(objective, parallel.gather(objective.mesh, params), part)
 
 
-def _spread(rows: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+def _spread(rows: list[Sample]) -> list[Sample]:
     """`SAMPLES` of them from all over the set, always the same."""
     return rows[:: max(1, -(-len(rows) // SAMPLES))]

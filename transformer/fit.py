@@ -24,11 +24,9 @@ from transformer.cleaning import Pair
 from transformer.config import Config
 from transformer.dataset import Dataset
 from transformer.errors import InputError
-from transformer.evaluation import Evaluation, Evaluator
+from transformer.evaluation import Evaluator
 from transformer.folder import Description
-from transformer.journal import show_samples
 from transformer.step import Objective
-from transformer.strategies import Beam
 from transformer.training import Run, build
 
 
@@ -62,10 +60,10 @@ def fit(
     objective = build(cfg, data.tokenizers, there)
     cfg = _with_tokens(cfg, path, data, objective, console)
     init = weights.load(init_from, objective.model, there) if init_from else None
-    params = Run(cfg, path, data, console, objective, init).train()
-    if test:
-        evaluate = Evaluator(cfg, objective, data.tokenizers, test, len(test))
-        _print(console, evaluate(params, Beam()))
+    score = (
+        Evaluator(cfg, objective, data.tokenizers, test, len(test)) if test else None
+    )
+    Run(cfg, path, data, console, objective, init).train(score)
 
 
 def _prepare(cfg: Config, path: Path, init_from: Path | None) -> Dataset:
@@ -166,10 +164,3 @@ def _largest(cfg: Config, data: Dataset, objective: Objective) -> int:
 
 def _of_tokens(cfg: Config, tokens: int | Literal["auto"]) -> Config:
     return dataclasses.replace(cfg, data=dataclasses.replace(cfg.data, tokens=tokens))
-
-
-def _print(console: Console, result: Evaluation) -> None:
-    console.print("[b]test[/b]", highlight=False)
-    show_samples(console, result)
-    for score in (result.bleu, result.chrf):
-        console.print(f"  {score}", highlight=False, markup=False)

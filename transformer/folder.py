@@ -5,6 +5,7 @@ tokenizer.model    SentencePiece; also source.model if the source has its own
 weights/           parameters to translate with: the best so far
 checkpoints/       everything training needs to continue
 metrics.jsonl      one line a report
+report.html        the same, to look at
 """
 
 import dataclasses

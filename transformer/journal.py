@@ -1,8 +1,8 @@
-"""What a run tells: on the terminal, in metrics.jsonl, and to TensorBoard."""
+"""What a run tells: on the terminal, to TensorBoard, in metrics.jsonl, report.html."""
 
-import datetime
 import json
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,10 @@ from rich.progress import (
 )
 from tensorboardX import SummaryWriter
 
+from transformer import pages
 from transformer.evaluation import Evaluation
+from transformer.pages import run
+from transformer.pages.run import About, Status
 
 FILE = "metrics.jsonl"
 
@@ -29,19 +32,18 @@ class Journal:
     """Reports of one run; a continued run goes on where the state was saved.
 
     Args:
+        about: what the page says besides; its settings say how often to report.
         first: updates already done. Later reports of an interrupted run are dropped.
-        steps: updates in all.
-        log_every: updates between two reports.
     """
 
     def __init__(
-        self, folder: Path, console: Console, *, first: int, steps: int, log_every: int
+        self, folder: Path, console: Console, about: About, *, first: int
     ) -> None:
-        self._console = console
-        self._log_every = log_every
-        self._steps = steps
-        self._path = folder / FILE
-        _trim(self._path, first)
+        self._console, self._about = console, about
+        self._log_every = about.config.training.log_every
+        self._steps = about.config.training.steps
+        self._path, self._page = folder / FILE, folder / run.FILE
+        self._reports = _trim(self._path, first)
         self._board = SummaryWriter(str(folder), purge_step=first + 1)
         self.restart_clock()
         self._bar = Progress(
@@ -51,16 +53,18 @@ class Journal:
             TimeRemainingColumn(),
             console=console,
         )
-        self._task = self._bar.add_task("", total=steps, completed=first)
+        self._task = self._bar.add_task("", total=self._steps, completed=first)
 
     def __enter__(self) -> "Journal":
         if self._console.is_terminal:
             self._bar.start()
+        self._show("running")
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         self._bar.stop()
         self._board.close()
+        self._show("finished" if kind is None else "stopped")
 
     def step(self, number: int, values: dict[str, float], waited: float) -> None:
         """Reports update `number` if it is its turn.
@@ -87,7 +91,7 @@ class Journal:
             if self._console.is_terminal:
                 self._bar.update(self._task, completed=number, description=line)
             else:
-                eta = datetime.timedelta(seconds=round(left))
+                eta = timedelta(seconds=round(left))
                 line = f"{number:>7} / {self._steps}  {line}  ETA {eta}"
                 self._console.print(line, soft_wrap=True)
 
@@ -99,24 +103,50 @@ class Journal:
 
     def evaluation(self, number: int, kind: str, result: Evaluation) -> None:
         """Reports an evaluation after update `number`."""
+        self._keep(number, kind, result)
+        self._console.print(
+            f"[b]{kind}[/b] after {number:,} updates: loss {result.loss:.3f}  "
+            f"BLEU {result.bleu.value:.2f}  chrF {result.chrf.value:.2f}"
+        )
+        _print_samples(self._console, result)
+        self._show("running")
+        self.restart_clock()
+
+    def test(self, number: int, result: Evaluation) -> None:
+        """Reports the scores of the test set, with their signatures."""
+        self._keep(number, "test", result)
+        self._console.print("[b]test[/b]", highlight=False)
+        _print_samples(self._console, result)
+        for score in (result.bleu, result.chrf):
+            self._console.print(f"  {score}", highlight=False, markup=False)
+
+    def _keep(self, number: int, kind: str, result: Evaluation) -> None:
         values = {
             "loss": result.loss,
             "bleu": result.bleu.value,
             "chrf": result.chrf.value,
         }
-        self._write(number, kind, values)
-        self._console.print(
-            f"[b]{kind}[/b] after {number:,} updates: loss {result.loss:.3f}  "
-            f"BLEU {result.bleu.value:.2f}  chrF {result.chrf.value:.2f}"
+        self._write(
+            number,
+            kind,
+            values,
+            signatures=[str(score) for score in (result.bleu, result.chrf)],
+            samples=result.samples,
         )
-        show_samples(self._console, result)
-        self.restart_clock()
 
-    def _write(self, number: int, kind: str, values: dict[str, Any]) -> None:
+    def _write(
+        self, number: int, kind: str, values: dict[str, float], **texts: Any
+    ) -> None:
+        report = {"step": number, "kind": kind} | values | texts
+        self._reports.append(report)
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": number, "kind": kind} | values) + "\n")
+            file.write(json.dumps(report, ensure_ascii=False) + "\n")
         for name, value in values.items():
             self._board.add_scalar(f"{kind}/{name}".replace(" ", "_"), value, number)
+
+    def _show(self, status: Status) -> None:
+        now = datetime.now(UTC).astimezone()
+        pages.write(self._page, run.page(self._about, self._reports, status, now))
 
 
 class Silence:
@@ -131,28 +161,37 @@ class Silence:
 
     def evaluation(self, number: int, kind: str, result: Evaluation) -> None: ...
 
+    def test(self, number: int, result: Evaluation) -> None: ...
 
-def show_samples(console: Console, result: Evaluation) -> None:
+
+def _print_samples(console: Console, result: Evaluation) -> None:
     """Source, translation and reference of the sentences shown."""
     for sample in result.samples:
         console.print(f"  {escape(sample.source)}")
         console.print(f"  → [b]{escape(sample.translation)}[/b]")
-        console.print(f"  = {escape(sample.reference)}", style="dim")
+        if sample.reference:
+            console.print(f"  = {escape(sample.reference)}", style="dim")
 
 
-def _trim(path: Path, last: int) -> None:
+def _trim(path: Path, last: int) -> list[dict[str, Any]]:
     """Drops reports after update `last`, and half a line that a crash left.
 
-    Averages too: they are of the end of a run, which is about to come again.
+    Averages too, and scores of the test set: they are of the end of a run, which is
+    about to come again. Returns the reports that are left.
     """
     if not path.exists():
-        return
-    kept = []
-    for line in path.read_text("utf-8").splitlines(keepends=True):
-        if not line.endswith("\n") or json.loads(line)["step"] > last:
+        return []
+    kept, reports = [], []
+    for line in path.read_bytes().splitlines(keepends=True):
+        if not line.endswith(b"\n"):
             break
-        if json.loads(line)["kind"] in REPEATABLE:
+        report = json.loads(line)
+        if report["step"] > last:
+            break
+        if report["kind"] in REPEATABLE:
             kept.append(line)
+            reports.append(report)
     draft = path.with_suffix(".draft")
-    draft.write_text("".join(kept), "utf-8")
+    draft.write_bytes(b"".join(kept))
     draft.rename(path)
+    return reports

@@ -4,6 +4,7 @@ import io
 import random
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -100,6 +101,12 @@ class Tokenizer:
         ids = self.encode(text)
         return [Piece(self.piece(id), id) for id in ids]
 
+    def spans(self, ids: Sequence[int]) -> list[tuple[int, int]]:
+        """Which UTF-8 bytes of the normalised text each of its tokens stands for."""
+        sizes = [1 if self.is_byte(id) else _bytes(self.piece(id)) for id in ids]
+        ends = [max(0, end - 1) for end in accumulate(sizes)]  # ▁ begins every text
+        return list(pairwise([0, *ends]))
+
     def is_byte(self, id: int) -> bool:
         """Whether a token is a single byte of a character that has no piece."""
         return self._processor.is_byte(id)
@@ -187,6 +194,10 @@ def train(
             f"text ({_reason(error)}). Raise it, or give more text."
         ) from error
     return Tokenizer(model.getvalue())
+
+
+def _bytes(piece: str) -> int:
+    return len(piece.replace("▁", " ").encode())
 
 
 def _reason(error: RuntimeError) -> str:

@@ -34,7 +34,9 @@ from transformer.evaluation import Evaluator
 from transformer.interrupts import Interrupts
 from transformer.journal import Journal, Silence
 from transformer.model import Transformer
+from transformer.pages.run import About
 from transformer.step import Metrics, Objective, TrainState
+from transformer.strategies import Beam
 from transformer.tokenizer import Tokenizers
 from transformer.update import Outcome, Update, abstract_state, first_state
 from transformer.weights import NAME
@@ -83,6 +85,7 @@ class Run:
     ) -> None:
         self._cfg, self._path, self._console = cfg, path, console
         self._objective = objective
+        self._report = data.report
         self._optimizer = optimizers.make(cfg.optimizer, cfg.training.steps)
         self._rate = optimizers.schedule(cfg.optimizer, cfg.training.steps)
         self._evaluate = Evaluator(
@@ -101,38 +104,49 @@ class Run:
         self._progress, self._waited = Progress(), 0.0
         self._state = self._begin(init)
 
-    def train(self) -> Params:
-        """Trains to the end and returns the parameters to translate with.
+    def train(self, test: Evaluator | None) -> None:
+        """Trains to the end, keeps the weights to translate with, and scores them.
+
+        Args:
+            test: scores them, by beam search; None if there is no test set.
 
         Raises:
             Interrupted: after SIGINT or SIGTERM; the state is saved.
             InputError: if a batch does not fit, or updates stay not finite.
         """
-        cfg, first = self._cfg.training, int(self._state.step)
         update = self._compile()
-        journal = self._journal(first)
+        journal = self._journal()
         processes.meet()  # compiling may have taken some longer than others
-        with journal, Interrupts() as interrupts, processes.company():
-            outcome: Outcome | None = None
-            for step in range(first + 1, cfg.steps + 1):
-                if self._out_of_patience():
-                    break
-                batch, before = self._next(), outcome
-                self._state, outcome = update(
-                    self._state, batch, interrupted=interrupts.received
-                )
-                if before:  # written while the device works on this one
-                    self._write(journal, step - 1, before.metrics)
-                stopping = _stopping(interrupts, before)
-                validating = step % cfg.eval_every == 0 or step == cfg.steps
-                if validating or stopping:
-                    self._write(journal, step, outcome.metrics)
-                    outcome = None
-                if validating:
-                    self._validate(journal, step)
-                if stopping:
-                    self._stop(step)
-            return self._finish(journal)
+        with journal:
+            with Interrupts() as interrupts, processes.company():
+                self._loop(journal, update, interrupts)
+                params = self._finish(journal)
+            if test:
+                journal.test(int(self._state.step), test(params, Beam()))
+
+    def _loop(
+        self, journal: Journal | Silence, update: Update, interrupts: Interrupts
+    ) -> None:
+        cfg, first = self._cfg.training, int(self._state.step)
+        outcome: Outcome | None = None
+        for step in range(first + 1, cfg.steps + 1):
+            if self._out_of_patience():
+                break
+            batch, before = self._next(), outcome
+            self._state, outcome = update(
+                self._state, batch, interrupted=interrupts.received
+            )
+            if before:  # written while the device works on this one
+                self._write(journal, step - 1, before.metrics)
+            stopping = _stopping(interrupts, before)
+            validating = step % cfg.eval_every == 0 or step == cfg.steps
+            if validating or stopping:
+                self._write(journal, step, outcome.metrics)
+                outcome = None
+            if validating:
+                self._validate(journal, step)
+            if stopping:
+                self._stop(step)
 
     def _next(self) -> Batch:
         start = time.perf_counter()
@@ -186,17 +200,18 @@ class Run:
         )
         return update
 
-    def _journal(self, first: int) -> Journal | Silence:
+    def _journal(self) -> Journal | Silence:
         if not processes.first():
             return Silence()
-        cfg = self._cfg.training
-        return Journal(
-            self._path,
-            self._console,
-            first=first,
-            steps=cfg.steps,
-            log_every=cfg.log_every,
+        about = About(
+            self._path.resolve().name,
+            self._cfg,
+            self._report,
+            count(self._state.params),
+            f"{devices.description(self._objective.mesh)}, "
+            f"{jnp.dtype(self._objective.model.dtype)}",
         )
+        return Journal(self._path, self._console, about, first=int(self._state.step))
 
     def _write(self, journal: Journal | Silence, step: int, metrics: Metrics) -> None:
         values = {name: x.item() for name, x in jax.device_get(metrics).items()}

@@ -134,6 +134,12 @@ class Translator:
             found.append(one if align else one._replace(alignment=None))
         return found
 
+    def outcomes(self, raw: str, strategy: Strategy) -> list[tuple[Task, Outcome]]:
+        """What is asked for each part of a text, and what is found."""
+        tasks = list(self._tasks(0, self._parse(raw), strategy, Control()))
+        found = self._office.outcomes(self._joint, tasks, 0)
+        return list(zip(tasks, found, strict=True))
+
     def rooms(self, texts: Iterable[str]) -> set[int]:
         """The source shapes that translating `texts` needs, each compiled once."""
         return {seating.room(len(ids)) for t in texts for ids in self.parts(t)}

@@ -1,0 +1,302 @@
+"""Everything the model does with a text, to look at: pieces, vectors, looks, choices.
+
+    explanation = transformer.explain(translator, "the SBI bank")
+    explanation.parts[0].encoder.attention          # "L N S S": who looks where
+    plain(explanation)                              # all of it, as plain values
+
+S source and T target tokens are counted with EOS; for other letters see `axes`. The
+values are those of the translation: the same modules and parameters (`observations`),
+the same search (`trees`).
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from transformer import (
+    alignments,
+    heads,
+    lexicons,
+    observations,
+    scoring,
+    seating,
+    trees,
+)
+from transformer.alignments import Alignment
+from transformer.errors import InputError
+from transformer.heads import Roles
+from transformer.neighbours import Place, around
+from transformer.observations import Stack
+from transformer.parts import Outcome
+from transformer.scoring import Ids
+from transformer.strategies import Beam, Greedy
+from transformer.symbols import EOS, PAD
+from transformer.tasks import Task
+from transformer.text import normalize
+from transformer.tokenizer import Tokenizer
+from transformer.translator import Translator
+from transformer.trees import Tree
+
+CHOICES = 8
+"""Tokens named at each step, likeliest first."""
+
+NEAREST = 6
+"""Neighbours of each word."""
+
+
+class Tokens(NamedTuple):
+    """One side of a part, as the model has it."""
+
+    text: str
+    """Normalised."""
+    pieces: tuple[str, ...]
+    """As they are written: ▁ begins a word, `</s>` is the end."""
+    ids: tuple[int, ...]
+    spans: tuple[tuple[int, int], ...]
+    """The UTF-8 bytes of the text that each stands for; none for the end."""
+    words: tuple[int, ...]
+    """The number of the word that each belongs to; that of the end is one more."""
+
+
+class Vectors(NamedTuple):
+    """What passes through the encoder, or through the decoder for all steps at once.
+
+    What the decoder reads at step t is the token before it, and BOS at the first.
+    """
+
+    embeddings: Float[np.ndarray, "T D"]
+    """What each token is, wherever it stands."""
+    inputs: Float[np.ndarray, "T D"]
+    """With positions, where they are added."""
+    layers: Float[np.ndarray, "L T D"]
+    output: Float[np.ndarray, "T D"]
+    """The last layer's, normalised in a pre-norm network."""
+    attention: Float[np.ndarray, "L N T T"]
+    """How much each position looks at each of its own side; rows sum to 1."""
+    cross: Float[np.ndarray, "L N T S"] | None
+    """How much each step looks at each source token; None in the encoder."""
+    roles: tuple[tuple[str, ...], ...]
+    """What each head of `attention` mostly does, "L N"; see `heads`."""
+
+
+class Choice(NamedTuple):
+    """A token that might come next."""
+
+    id: int
+    piece: str
+    probability: float
+
+
+class Part(NamedTuple):
+    """A sentence, or what the translator takes for one."""
+
+    source: Tokens
+    target: Tokens
+    encoder: Vectors
+    decoder: Vectors
+    positions: Float[np.ndarray, "S D"]
+    """What is added for each place; zeros where positions turn queries and keys."""
+    steps: tuple[tuple[Choice, ...], ...]
+    """What might have come at each step of the target, likeliest first."""
+    chosen: tuple[float, ...]
+    """The probability of what did come."""
+    tree: Tree | None
+    """The beam search; None where the target was given."""
+    alignment: Alignment
+    """Words of source and target that belong together."""
+    words: tuple[Place, ...]
+    """Those of the source in order, then their neighbours, on one map."""
+
+
+class Explanation(NamedTuple):
+    """What the model does with a text."""
+
+    text: str
+    """As it was given."""
+    translation: str
+    """That of `translate`, or the target that was given."""
+    greedy: str
+    """What taking the likeliest token at each step gives."""
+    warnings: tuple[str, ...]
+    parts: tuple[Part, ...]
+    """Empty for a text in which there is nothing to translate."""
+
+
+def explain(
+    translator: Translator,
+    text: str,
+    target: str | None = None,
+    *,
+    strategy: Beam | None = None,
+) -> Explanation:
+    """What the model does when it translates a text, or reads a given translation.
+
+    Args:
+        target: whose tokens are explained, instead of those of the best translation.
+        strategy: how to search for it; as `translate` does, if it is not given.
+
+    Raises:
+        InputError: if a target is given and a side has more tokens than the model was
+            trained for.
+    """
+    strategy = strategy or Beam()
+    (greedy,) = translator.translate([text], strategy=Greedy())
+    if target is not None:
+        part = _given(translator, normalize(text), normalize(target))
+        return Explanation(text, target, greedy.text, (), (part,))
+    (found,) = translator.translate([text], strategy=strategy)
+    parts = tuple(
+        _searched(translator, task, outcome, strategy)
+        for task, outcome in translator.outcomes(text, strategy)
+    )
+    return Explanation(text, found.text, greedy.text, found.warnings, parts)
+
+
+def plain(value: Any) -> Any:
+    """For JSON: named tuples by field, arrays as lists, six decimals."""
+    if hasattr(value, "_asdict"):
+        return plain(value._asdict())
+    match value:
+        case np.ndarray():
+            return np.round(value.astype(float), 6).tolist()
+        case tuple() | list():
+            return [plain(one) for one in value]
+        case dict():
+            return {name: plain(one) for name, one in value.items()}
+        case float():
+            return round(value, 6)
+    return value
+
+
+def _given(translator: Translator, source: str, target: str) -> Part:
+    """A part whose target is whatever it is."""
+    ids = scoring.encode(translator.tokenizers, (source, target))
+    for side, limit in zip(ids, _limits(translator), strict=True):
+        if len(side) > limit:
+            raise InputError(
+                f"A side of this pair has {len(side)} tokens, and the model was "
+                f"trained for {limit}. Explain it sentence by sentence."
+            )
+    return _part(translator, source, ids, target, None)
+
+
+def _searched(
+    translator: Translator, task: Task, outcome: Outcome, strategy: Beam
+) -> Part:
+    """A part and its translation."""
+    best = outcome.best[0]
+    target = best.ids
+    if target.count(EOS) != 1:  # copied, or put together from pieces
+        target = (*translator.tokenizers.target.encode(best.text), EOS)
+    tree = trees.grown(translator.model, translator.params, task.ids, strategy)
+    return _part(translator, task.text, (task.ids, target), best.text, tree)
+
+
+def _limits(translator: Translator) -> tuple[int, int]:
+    return translator.longest, seating.most(translator.longest)
+
+
+def _part(
+    translator: Translator, source: str, ids: Ids, target: str, tree: Tree | None
+) -> Part:
+    sides = zip(translator.tokenizers, (source, target), ids, strict=True)
+    read, written = (_tokens(*side) for side in sides)
+    log_probs, encoder, decoder = _seen(translator, ids)
+    assert decoder.cross is not None
+    look = np.asarray(alignments.upper(jnp.asarray(decoder.cross)[:, None])[0])
+    words = [np.array(side.words[:-1]) for side in (read, written)]
+    return Part(
+        source=read,
+        target=written,
+        encoder=encoder,
+        decoder=decoder,
+        positions=encoder.inputs - encoder.embeddings,
+        steps=tuple(_choices(translator.tokenizers.target, row) for row in log_probs),
+        chosen=tuple(
+            float(np.exp(row[id])) for row, id in zip(log_probs, ids[1], strict=True)
+        ),
+        tree=tree,
+        alignment=alignments.links(look, *words),
+        words=_words(translator, read),
+    )
+
+
+def _tokens(tokenizer: Tokenizer, normalized: str, ids: Sequence[int]) -> Tokens:
+    *own, end = ids
+    words = alignments.words(tokenizer, own).tolist()
+    begins = len(normalized.encode())
+    return Tokens(
+        text=normalized,
+        pieces=tuple(map(tokenizer.piece, ids)),
+        ids=(*own, end),
+        spans=(*tokenizer.spans(own), (begins, begins)),
+        words=(*words, words[-1] + 1 if words else 0),
+    )
+
+
+def _seen(
+    translator: Translator, ids: Ids
+) -> tuple[Float[np.ndarray, "T V"], Vectors, Vectors]:
+    """What passes through the network, without padding and the axis of sentences."""
+    model, params = translator.model, translator.params
+    source, target = map(_row, ids)
+    memory, read = observations.encoder(model, params, source)
+    shifted = scoring.shifted(target)
+    log_probs, written = observations.decoder(model, params, shifted, memory)
+    found: Any = jax.device_get((log_probs, read, written))
+    log_probs, read, written = found
+    lengths = len(ids[0]), len(ids[1])
+    return (
+        log_probs[0, : lengths[1]],
+        _vectors(read, lengths, heads.of_encoder),
+        _vectors(written, lengths, heads.of_decoder),
+    )
+
+
+def _row(ids: Sequence[int]) -> Int[Array, "1 T"]:
+    """A batch of one, padded to one of few lengths."""
+    row = np.full((1, seating.room(len(ids))), PAD, np.int32)
+    row[0, : len(ids)] = ids
+    return jnp.asarray(row)
+
+
+def _vectors(
+    stack: Stack, lengths: tuple[int, int], roles: Callable[[np.ndarray], Roles]
+) -> Vectors:
+    """Of the only sentence, without padding."""
+    source, target = lengths
+    length = source if stack.cross is None else target
+    attention = stack.attention[:, 0, :, :length, :length]
+    return Vectors(
+        stack.embeddings[0, :length],
+        stack.inputs[0, :length],
+        stack.layers[:, 0, :length],
+        stack.output[0, :length],
+        attention,
+        None if stack.cross is None else stack.cross[:, 0, :, :length, :source],
+        roles(attention),
+    )
+
+
+def _choices(
+    tokenizer: Tokenizer, log_probs: Float[np.ndarray, " V"]
+) -> tuple[Choice, ...]:
+    best = np.argsort(-log_probs, kind="stable")[:CHOICES].tolist()
+    return tuple(
+        Choice(id, tokenizer.piece(id), float(np.exp(log_probs[id]))) for id in best
+    )
+
+
+def _words(translator: Translator, source: Tokens) -> tuple[Place, ...]:
+    """The words of the source and their neighbours."""
+    pieces = defaultdict(list)
+    for id, word in zip(source.ids, source.words, strict=True):
+        pieces[word].append(id)
+    words = [(text, pieces[n]) for n, text in enumerate(source.text.split())]
+    lexicon, _ = lexicons.lexicons(translator)
+    return around(lexicon, words, NEAREST)

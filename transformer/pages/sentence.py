@@ -1,0 +1,5 @@
+"""PLACEHOLDER until the page branch arrives."""
+
+
+def page(explanations, comparison):
+    return ""
