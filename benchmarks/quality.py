@@ -32,6 +32,7 @@ class Command:
     reference: Path
     """What people made of it."""
     beam: int = 5
+    length_penalty: float = 0.6
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,9 @@ def measured(command: Command, model: Path, references: list[str]) -> Row:
     """Translates and scores."""
     description = folder.describe(model)
     training, language = description.config.training, description.config.data.target
-    found = transformer.load(model).translate(
-        list(corpora.lines(command.input)), strategy=Beam(width=command.beam)
-    )
+    search = Beam(width=command.beam, alpha=command.length_penalty)
+    lines = list(corpora.lines(command.input))
+    found = transformer.load(model).translate(lines, strategy=search)
     texts = [translation.text for translation in found]
     scores = [
         moses_bleu(texts, references, language),
