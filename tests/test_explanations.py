@@ -108,9 +108,10 @@ def test_a_given_target_of_a_text_that_is_too_long_is_refused(translator):
         explain(translator, "dog", "it " * 90)
 
 
-def test_words_that_belong_together_are_words_of_both_sides(dog):
-    (part,) = dog.parts
-    source, target = part.source.text.split(), part.target.text.split()
-    assert part.alignment
-    assert all(i < len(source) and j < len(target) for i, j in part.alignment)
-    assert [place.text for place in part.words][:3] == ["a", "dog", "runs"]
+def test_words_that_belong_together_are_words_of_both_sides(translator, dog):
+    given = explain(translator, "a dog runs", "the cat sees a bird").parts[0]
+    assert given.alignment
+    for part in (given, *dog.parts):
+        source, target = part.source.text.split(), part.target.text.split()
+        assert all(i < len(source) and j < len(target) for i, j in part.alignment)
+        assert [place.text for place in part.words][:3] == ["a", "dog", "runs"]

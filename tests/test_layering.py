@@ -25,6 +25,7 @@ RUNGS: list[dict[str, str]] = [
         "dropout": "",
         "embeddings": "products",
         "feed_forward": "products",
+        "heads": "",
         "interrupts": "",
         "largest": "",
         "links": "text",
@@ -33,6 +34,7 @@ RUNGS: list[dict[str, str]] = [
         "masks": "symbols",
         "mbr": "",
         "metrics": "",
+        "neighbours": "tokenizer",
         "optimizers": "axes config",
         "parallel": "axes config errors",
         "phrases": "errors symbols text tokenizer",
@@ -76,11 +78,21 @@ RUNGS: list[dict[str, str]] = [
         "weights": "axes checkpoints errors model parallel",
     },
     {
-        "alignments": "attention axes cleaning model scoring text tokenizer",
+        "alignments": "axes cleaning model observations scoring text tokenizer",
+        "comparisons": (
+            "alignments errors layers masks neighbours observations seating symbols "
+            "text translator"
+        ),
         "engine": "axes errors networks parallel search seating strategies",
+        "explanations": (
+            "alignments errors heads lexicons neighbours observations parts scoring "
+            "seating strategies symbols tasks text tokenizer translator trees"
+        ),
         "judgement": "corpora errors metrics",
+        "lexicons": "axes errors neighbours text tokenizer translator",
         "lines": "alignments checks links markup parts placing spans tasks text",
         "networks": "attention axes model search",
+        "observations": "attention axes embeddings layers model positions",
         "options": (
             "corpora errors phrases rules search seating strategies terms text "
             "tokenizer translator"
@@ -101,6 +113,7 @@ RUNGS: list[dict[str, str]] = [
             "networks parallel parts scoring search seating strategies symbols "
             "tasks terms tokenizer weights"
         ),
+        "trees": "axes largest model networks search seating strategies symbols",
         "verification": "axes config reference seating strategies tokenizer translator",
     },
     {
@@ -113,7 +126,12 @@ RUNGS: list[dict[str, str]] = [
             "batches budget cleaning config dataset errors evaluation folder "
             "optimizers parallel processes step tokenizer training update weights"
         ),
+        "insights": (
+            "comparisons errors explanations lexicons pages panels strategies "
+            "streams translator walks"
+        ),
         "journal": "evaluation pages",
+        "panels": "comparisons explanations heads neighbours pages trees",
         "scripts": "devices errors processes",
         "step": "axes batches layers losses masks model parallel symbols",
         "training": (
@@ -122,16 +140,17 @@ RUNGS: list[dict[str, str]] = [
             "step strategies tokenizer update weights"
         ),
         "update": "batches config errors parallel step",
+        "walks": "comparisons explanations lexicons neighbours text",
     },
     {
         "train": "config errors experiments fit pages processes scripts",
         "transformer": (
-            "attention config embeddings errors model positions search strategies "
-            "translator"
+            "attention config embeddings errors explanations model positions search "
+            "strategies translator"
         ),
         "translate": (
-            "cleaning corpora errors judgement options scripts shards streams "
-            "transformer translator verification weights"
+            "cleaning corpora errors insights judgement options scripts shards "
+            "strategies streams transformer translator verification weights"
         ),
     },
 ]

@@ -6,7 +6,7 @@ import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transformer import lexicons
+from transformer import lexicons, neighbours
 from transformer.errors import InputError
 from transformer.neighbours import Lexicon, around, cosines, plane, script
 from transformer.tokenizer import Tokenizers
@@ -31,7 +31,12 @@ def test_neighbours_are_whole_words_nearest_first_and_not_the_word_itself(lexico
     assert values[0] == every[lexicon.words].max()
     assert not {one.id for one in found} & set(ids)
     assert all(lexicon.tokenizer.piece(one.id) == f"▁{one.text}" for one in found)
-    assert all(one.text.isalpha() or "\u0900" <= one.text[0] for one in found)
+
+
+def test_words_are_words_in_every_script_and_nothing_else_is():
+    pieces = {"▁कुत्ता": True, "▁dog": True, "▁it's": True, "dog": False, "▁a": False}
+    pieces |= {"▁12": False, "▁!": False, "▁": False, "<0x7B>": False, "</s>": False}
+    assert {piece: neighbours._word(piece) for piece in pieces} == pieces
 
 
 def test_no_more_neighbours_than_there_are_words(lexicon):

@@ -91,6 +91,7 @@ def _shared(left: str, right: str, both: str) -> int:
 def words(tokenizer: Tokenizer, ids: Sequence[int]) -> Int[np.ndarray, " T"]:
     """Which word of its text each token belongs to."""
     begins = [tokenizer.piece(id).startswith("▁") for id in ids]
+    begins[:1] = [True] * len(begins[:1])  # even if a model goes on with nothing
     return np.cumsum(begins, dtype=int) - 1
 
 

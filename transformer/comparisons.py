@@ -104,13 +104,13 @@ def _read(translator: Translator, raw: str) -> Reading:
             "the model was trained for. Compare single sentences."
         )
     read = partial(_stack, translator, ids)
-    ordered, unordered = read(np.arange(seating.room(len(ids)))), read(np.zeros(1))
+    ordered, unordered = read(np.arange(seating.room(len(ids)))), read(np.zeros(1, int))
     numbers = alignments.words(tokenizer, ids[:-1])
     return Reading(tuple(normalized.split()), ids, numbers, ordered, unordered)
 
 
 def _stack(
-    translator: Translator, ids: Sequence[int], places: Int[np.ndarray, " #S"]
+    translator: Translator, ids: Sequence[int], places: Int[np.ndarray, " #room"]
 ) -> Float[np.ndarray, "stages S D"]:
     """A sentence at every stage, its tokens at these positions."""
     source = np.full((1, seating.room(len(ids))), PAD, np.int32)

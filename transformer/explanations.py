@@ -107,6 +107,8 @@ class Part(NamedTuple):
     """The probability of what did come."""
     tree: Tree | None
     """The beam search; None where the target was given."""
+    branches: tuple[str, ...]
+    """The pieces of the nodes of the tree."""
     alignment: Alignment
     """Words of source and target that belong together."""
     words: tuple[Place, ...]
@@ -221,9 +223,19 @@ def _part(
             float(np.exp(row[id])) for row, id in zip(log_probs, ids[1], strict=True)
         ),
         tree=tree,
-        alignment=alignments.links(look, *words),
+        branches=tuple(
+            translator.tokenizers.target.piece(node.id)
+            for node in (tree.nodes if tree else ())
+        ),
+        alignment=_within(alignments.links(look, *words), read, written),
         words=_words(translator, read),
     )
+
+
+def _within(links: Alignment, source: Tokens, target: Tokens) -> Alignment:
+    """Without words that a model wrote and that are none in its text, as ▁▁."""
+    counts = len(source.text.split()), len(target.text.split())
+    return [(i, j) for i, j in links if i < counts[0] and j < counts[1]]
 
 
 def _tokens(tokenizer: Tokenizer, normalized: str, ids: Sequence[int]) -> Tokens:

@@ -10,9 +10,16 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
-from transformer import comparisons, explanations, lexicons, pages, streams, walks
+from transformer import (
+    comparisons,
+    explanations,
+    lexicons,
+    pages,
+    panels,
+    streams,
+    walks,
+)
 from transformer.errors import InputError
-from transformer.pages import sentence
 from transformer.strategies import Beam
 from transformer.translator import Translator
 
@@ -54,7 +61,7 @@ def show(
         if views.explain:
             form(told[-1], walks.walk(told[-1]))
     if views.html is not None:
-        _write(views.html, sentence.page(told, compared))
+        _write(views.html, panels.page(told, compared))
 
 
 def as_json(value: Any, view: RenderableType) -> None:

@@ -1,6 +1,5 @@
 """Which words mean alike, as far as embeddings know: neighbours, and a map of them."""
 
-import re
 import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,8 +9,8 @@ from jaxtyping import Bool, Float
 
 from transformer.tokenizer import Tokenizer
 
-_WORD = re.compile(r"▁[^\W\d_][\w’'\-]+")
-"""Pieces that are whole words of two letters or more."""
+_INSIDE = "’'-\u200c\u200d"
+"""Between the letters of a word."""
 
 
 class Neighbour(NamedTuple):
@@ -42,7 +41,7 @@ class Lexicon:
     def __init__(self, tokenizer: Tokenizer, table: Float[np.ndarray, "V D"]) -> None:
         self.tokenizer, self.table = tokenizer, table
         pieces = map(tokenizer.piece, range(tokenizer.size))
-        self.words = np.array([bool(_WORD.fullmatch(piece)) for piece in pieces])
+        self.words = np.array([_word(piece) for piece in pieces])
         """Which pieces are words, and not parts of one, bytes or signs."""
 
     def vector(self, ids: Sequence[int]) -> Float[np.ndarray, " D"]:
@@ -74,6 +73,13 @@ class Lexicon:
         ]
         each = np.array(names)
         return {name: each == name for name in dict.fromkeys(names) if name}
+
+
+def _word(piece: str) -> bool:
+    """Whether it is a word of two characters or more, signs of vowels included."""
+    begins, *inside = piece.removeprefix("▁") or " "
+    kinds = [unicodedata.category(one)[0] in "LM" or one in _INSIDE for one in inside]
+    return piece.startswith("▁") and begins.isalpha() and bool(kinds) and all(kinds)
 
 
 def script(text: str) -> str:

@@ -104,7 +104,8 @@ class Tokenizer:
     def spans(self, ids: Sequence[int]) -> list[tuple[int, int]]:
         """Which UTF-8 bytes of the normalised text each of its tokens stands for."""
         sizes = [1 if self.is_byte(id) else _bytes(self.piece(id)) for id in ids]
-        ends = [max(0, end - 1) for end in accumulate(sizes)]  # ▁ begins every text
+        before = 1 if ids and self.piece(ids[0]).startswith("▁") else 0  # is no blank
+        ends = [max(0, end - before) for end in accumulate(sizes)]
         return list(pairwise([0, *ends]))
 
     def is_byte(self, id: int) -> bool:

@@ -1,5 +1,0 @@
-"""PLACEHOLDER until the page branch arrives."""
-
-
-def page(explanations, comparison):
-    return ""
