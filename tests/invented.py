@@ -11,7 +11,10 @@ from transformer.neighbours import Neighbour, Place
 from transformer.symbols import EOS
 from transformer.trees import Node, Tree
 
-HOSTILE = "</script><script>document.title='run'</script><img src=x onerror='document.title=1'>\"&\u202e"
+HOSTILE = (
+    "</script><script>document.title='run'</script>"
+    "<img src=x onerror='document.title=1'>\"&\u202e"
+)
 """What runs where a page takes text for markup."""
 
 

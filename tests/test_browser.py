@@ -1,4 +1,4 @@
-"""The page of a sentence in a browser: from disk, without network, by mouse and by keys."""
+"""The page of a sentence in a browser: from disk, by mouse and by keys."""
 
 import base64
 import shutil
@@ -14,7 +14,8 @@ from transformer import pages, panels
 library = pytest.importorskip(
     "playwright.sync_api", reason="the extra `browser` is not installed"
 )
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+NAMES = "chromium", "chromium-browser", "google-chrome"
+BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
 pytestmark = pytest.mark.skipif(not BROWSER, reason="there is no Chromium here")
 
 FIRST = invented.explanation("the river bank", "नदी का किनारा")
@@ -30,9 +31,15 @@ def browser():
 
 
 @pytest.fixture
-def opened(browser, tmp_path):
-    """Opens pages from disk and notes what they complain of or ask for."""
-    noted, contexts = [], []
+def noted():
+    """What pages complain of, or ask for."""
+    return []
+
+
+@pytest.fixture
+def opened(browser, tmp_path, noted):
+    """Opens pages from disk, without network."""
+    contexts = []
 
     def open_(html, **options):
         pages.write(tmp_path / "page.html", html)
@@ -49,7 +56,6 @@ def opened(browser, tmp_path):
         noted[:] = [one for one in noted if one != address and one[:5] != "data:"]
         return tab
 
-    open_.noted = noted
     yield open_
     for context in contexts:
         context.close()
@@ -84,9 +90,9 @@ def told(tab):
     return tab.inner_text("#sheet-0 .attention .told")
 
 
-def test_the_page_opens_without_network_and_without_a_complaint(opened):
+def test_the_page_opens_without_network_and_without_a_complaint(opened, noted):
     tab = opened(panels.page([FIRST], None))
-    assert tab.is_visible("#sheet-0 .threads") and opened.noted == []
+    assert tab.is_visible("#sheet-0 .threads") and noted == []
 
 
 def test_a_token_that_is_pointed_at_shows_where_it_looks(tab):
@@ -182,7 +188,7 @@ def test_one_sentence_is_shown_at_a_time(tab):
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_nothing_is_wider_than_the_screen(opened, width):
+def test_nothing_is_wider_than_the_screen(opened, noted, width):
     texts = ["x" * 2000, HOSTILE, "שלום עולם", "🏳️‍🌈 😀", ""]
     explanations = [
         invented.explanation(TWENTY, TWENTY, layers=6, num_heads=8),
@@ -199,10 +205,10 @@ def test_nothing_is_wider_than_the_screen(opened, width):
             tab.focus("#choice input >> nth=0")
         assert tab.is_visible(f"#sheet-{number}")
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
-    assert opened.noted == []
+    assert noted == []
 
 
-def test_hostile_text_is_seen_and_runs_nothing(opened):
+def test_hostile_text_is_seen_and_runs_nothing(opened, noted):
     html = panels.page(
         [invented.explanation(HOSTILE, HOSTILE)],
         invented.comparison(HOSTILE, HOSTILE, HOSTILE),
@@ -213,14 +219,14 @@ def test_hostile_text_is_seen_and_runs_nothing(opened):
     tab.focus("#sheet-0 .words button >> nth=0")
     tab.focus("#sheet-0 .branches")
     assert "onerror='document.title=1'" in tab.inner_text("#sheet-0 .hero")
-    assert tab.title().startswith("Under the hood") and opened.noted == []
+    assert tab.title().startswith("Under the hood") and noted == []
 
 
-def test_the_policy_stops_what_would_run_if_it_were_not_escaped(opened):
+def test_the_policy_stops_what_would_run_if_it_were_not_escaped(opened, noted):
     html = panels.page([FIRST], None)
     tab = opened(html.replace("</main>", f"{HOSTILE}</main>"))
     assert tab.title().startswith("Under the hood")
-    assert any("Content Security Policy" in text for text in opened.noted)
+    assert any("Content Security Policy" in text for text in noted)
 
 
 def test_without_scripts_all_is_read(opened):

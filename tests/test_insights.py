@@ -1,6 +1,7 @@
 """What translate.py shows: for a terminal, for a program, and for a browser."""
 
 import json
+from pathlib import Path
 
 import pytest
 import tiny
@@ -84,5 +85,7 @@ def test_a_page_is_written_and_a_place_that_cannot_be_is_named(shown, tmp_path):
 @pytest.mark.parametrize("views", [Views(explain=True), Views(neighbours="a")], ids=str)
 def test_what_is_not_explained_is_refused(views, other):
     with pytest.raises(InputError, match="explain"):
-        translate.check(translate.Command(model="m", views=views, **other))
-    translate.check(translate.Command(model="m", views=views, search=Search(beam=2)))
+        translate.check(translate.Command(model=Path("m"), views=views, **other))
+    translate.check(
+        translate.Command(model=Path("m"), views=views, search=Search(beam=2))
+    )

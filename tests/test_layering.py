@@ -81,12 +81,12 @@ RUNGS: list[dict[str, str]] = [
         "alignments": "axes cleaning model observations scoring text tokenizer",
         "comparisons": (
             "alignments errors layers masks neighbours observations seating symbols "
-            "text translator"
+            "text traces translator"
         ),
         "engine": "axes errors networks parallel search seating strategies",
         "explanations": (
-            "alignments errors heads lexicons neighbours observations parts scoring "
-            "seating strategies symbols tasks text tokenizer translator trees"
+            "alignments errors lexicons neighbours parts scoring seating strategies "
+            "symbols tasks text tokenizer traces translator trees"
         ),
         "judgement": "corpora errors metrics",
         "lexicons": "axes errors neighbours text tokenizer translator",
@@ -107,6 +107,9 @@ RUNGS: list[dict[str, str]] = [
         "tasks": (
             "checks constraints phrases rules search seating selects spans "
             "strategies symbols tokenizer"
+        ),
+        "traces": (
+            "alignments heads observations scoring seating symbols tokenizer translator"
         ),
         "translator": (
             "alignments axes cleaning devices engine errors folder lines model "

@@ -22,7 +22,8 @@ from transformer import alignments, masks, observations, seating, text
 from transformer.errors import InputError
 from transformer.layers import Layout
 from transformer.neighbours import cosines
-from transformer.symbols import EOS, PAD
+from transformer.symbols import EOS
+from transformer.traces import row
 from transformer.translator import Translator
 
 
@@ -113,10 +114,9 @@ def _stack(
     translator: Translator, ids: Sequence[int], places: Int[np.ndarray, " #room"]
 ) -> Float[np.ndarray, "stages S D"]:
     """A sentence at every stage, its tokens at these positions."""
-    source = np.full((1, seating.room(len(ids))), PAD, np.int32)
-    source[0, : len(ids)] = ids
+    source = row(ids)
     rows = jnp.broadcast_to(jnp.asarray(places, jnp.int32)[None], source.shape)
-    layout = Layout(rows, masks.padding(jnp.asarray(source)))
+    layout = Layout(rows, masks.padding(source))
     model, params = translator.model, translator.params
     _, seen = jax.device_get(observations.encoder(model, params, source, layout))
     stages = [seen.embeddings, seen.inputs, *seen.layers, seen.output]

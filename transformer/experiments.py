@@ -28,7 +28,7 @@ def quickstart() -> Config:
         data=DataConfig(test="phrasebook:test", max_length=64, tokens=2048),
         optimizer=OptimizerConfig(peak=4e-3, warmup=200, schedule="cosine"),
         training=TrainingConfig(
-            steps=600, eval_every=300, eval_sentences=200, average=2
+            steps=600, eval_every=100, eval_sentences=200, average=2
         ),
     )
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from transformer.axes import Params
 from transformer.errors import InputError
-from transformer.neighbours import Lexicon, Neighbour
+from transformer.neighbours import Lexicon, Neighbour, script
 from transformer.text import normalize
 from transformer.tokenizer import Tokenizer
 from transformer.translator import Translator
@@ -20,8 +20,9 @@ class Neighbours(NamedTuple):
     translation: str
     """Of the word alone."""
     by_script: dict[str, tuple[Neighbour, ...]]
-    """The nearest words in each script, "LATIN", nearest first. Of a vocabulary of its
-    own for the target, those nearest to the translation."""
+    """The nearest words in each script, "LATIN", nearest first; that of the word itself
+    first. Of a vocabulary of its own for the target, those nearest to the translation.
+    """
 
 
 def lexicons(translator: Translator) -> tuple[Lexicon, Lexicon]:
@@ -49,6 +50,7 @@ def neighbours(translator: Translator, word: str, count: int = 10) -> Neighbours
     source, target = lexicons(translator)
     ids = source.tokenizer.encode(word)
     found = _by_script(source, ids, count)
+    found = dict(sorted(found.items(), key=lambda item: item[0] != script(word)))
     if target is not source and (
         ids_there := target.tokenizer.encode(translation.text)
     ):

@@ -1,4 +1,4 @@
-"""The page that shows what a model does with a sentence, from its text to a translation.
+"""The page that shows what a model does with a sentence, from text to translation.
 
 What can be drawn without a script is drawn here; scripts add what answers to a pointer
 or a key: attention, and which words, hypotheses and sentences are shown.

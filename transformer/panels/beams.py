@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from transformer.trees import Tree
 
-COLUMN, ROW = 124, 30
+COLUMN, ROW = 124, 32
 """Pixels from a step to the next, and from a hypothesis to the one below."""
 
 DOT = 16
@@ -57,28 +57,29 @@ def drawn(tree: Tree, pieces: Sequence[str]) -> Drawn:
     for node, piece in zip(tree.nodes, pieces, strict=True):
         row = rows.get(node.step, 0)
         rows[node.step] = row + 1
-        spots.append((DOT + COLUMN * (node.step + 1), ROW * row + ROW // 2 + 4))
+        spots.append((DOT + COLUMN * (node.step + 1), ROW * row + ROW // 2 + 10))
         before = texts[node.parent] if node.parent >= 0 else ""
         texts.append(before + piece.replace("▁", " "))
     root = (DOT, spots[0][1] if spots else ROW)
     branches = [
         Branch(
-            n,
-            node.parent,
-            _brief(pieces[n]),
-            texts[n].strip(),
-            *spots[n],
-            _line(spots[node.parent] if node.parent >= 0 else root, spots[n]),
-            "best" if n in tree.best else node.fate,
-            round(math.exp(node.log_prob), 4),
-            node.score,
+            number=n,
+            parent=node.parent,
+            token=_brief(pieces[n]),
+            text=texts[n].strip(),
+            x=spots[n][0],
+            y=spots[n][1],
+            line=_line(spots[node.parent] if node.parent >= 0 else root, spots[n]),
+            fate="best" if n in tree.best else node.fate,
+            probability=round(math.exp(node.log_prob), 4),
+            score=node.score,
         )
         for n, node in enumerate(tree.nodes)
     ]
     return Drawn(
         tuple(sorted(branches, key=lambda branch: branch.fate == "best")),
         DOT + COLUMN * (len(rows) + 1),
-        ROW * max(rows.values(), default=1) + 8,
+        ROW * max(rows.values(), default=1) + 12,
         root,
     )
 

@@ -48,17 +48,17 @@ def looks(part: Part) -> tuple[Look, Look, Look]:
     """Encoder, decoder, and from the decoder to the encoder."""
     read, written = part.source.pieces, part.target.pieces
     before = (BEGIN, *written[:-1])
-    assert part.decoder.cross is not None
+    inside, own, cross = part.encoder, part.decoder, part.decoder.cross
+    assert cross is not None
     reading, writing, across = (
         "Reading: source to source",
         "Writing: translation to translation",
         "Between: translation to source",
     )
-    inside, own = part.encoder, part.decoder
     return (
         Look("reading", reading, read, read, inside.attention, inside.roles),
         Look("writing", writing, before, before, own.attention, own.roles),
-        Look("between", across, written, read, own.cross, ()),
+        Look("between", across, written, read, cross, ()),
     )
 
 

@@ -82,9 +82,9 @@ def spots(places: Sequence[Place]) -> list[Spot]:
             for one in place.neighbours or ()
             if one.text in numbers
         )
-        crowded = fitting is None and not own
-        spot = Spot(label, own, 0, y, anchor, dx, dy, crowded, near)
-        found.append(spot._replace(x=round(100 * x / NARROW, 2)))
+        share = round(100 * x / NARROW, 2)
+        crowded = fitting is None
+        found.append(Spot(label, own, share, y, anchor, dx, dy, crowded, near))
     return found
 
 

@@ -16,7 +16,7 @@ class Dot(NamedTuple):
     label: str
     named: bool
     """Whether there is room for its label."""
-    value: float
+    value: str
 
 
 class Tick(NamedTuple):
@@ -41,7 +41,7 @@ def trend(values: Sequence[float], labels: Sequence[str]) -> Trend:
             _height(value, low),
             label,
             n % every == 0,
-            round(value, 3),
+            f"{round(value, 2) + 0.0:.2f}",  # no -0.00
         )
         for n, (value, label) in enumerate(zip(values, labels, strict=True))
     )

@@ -8,6 +8,8 @@
     pruned: "given up: others were better",
   };
 
+  const HINT = "Point at a beginning, or move with the arrow keys, to read it whole.";
+
   for (const panel of document.querySelectorAll(".tree")) {
     const drawing = panel.querySelector(".branches");
     const told = panel.querySelector(".told");
@@ -20,6 +22,7 @@
 
     const clear = () => {
       drawing.classList.remove("pointed");
+      told.textContent = HINT;
       for (const lit of drawing.querySelectorAll(".lit")) lit.classList.remove("lit");
     };
 
@@ -49,6 +52,7 @@
       }[key];
     };
 
+    clear();
     branches.forEach((branch, number) => {
       branch.addEventListener("pointerenter", () => { at = number; show(branch); });
     });

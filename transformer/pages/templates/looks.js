@@ -46,6 +46,7 @@
     // Draws all looks, or those from or to one token.
     const draw = (token) => {
       const [rows, columns] = [look.from.length, look.to.length];
+      const most = Math.max(...(token ? shares(token) : grid), FAINT);
       threads.replaceChildren();
       for (let t = 0; t < rows; t += 1) {
         for (let s = 0; s < columns; s += 1) {
@@ -55,12 +56,12 @@
           const [y, end] = [(t + 0.5) * ROW, (s + 0.5) * ROW];
           const path = document.createElementNS(SVG, "path");
           path.setAttribute("d", `M0 ${y}C45 ${y} 55 ${end} 100 ${end}`);
-          path.setAttribute("stroke-width", (0.6 + 7 * share).toFixed(2));
-          path.setAttribute("stroke-opacity", Math.min(1, 0.12 + share * (token ? 0.88 : 0.7)).toFixed(2));
+          path.setAttribute("stroke-width", (0.8 + 7 * share).toFixed(2));
+          path.setAttribute("stroke-opacity", (0.1 + (0.85 * share) / most).toFixed(2));
           threads.append(path);
         }
       }
-      shade(token);
+      shade(token, most);
       told.textContent = token ? sentence(token) : summary();
     };
 
@@ -68,7 +69,7 @@
       ? [...look.to.keys()].map((s) => grid[number * look.to.length + s])
       : [...look.from.keys()].map((t) => grid[t * look.to.length + number]);
 
-    const shade = (token) => {
+    const shade = (token, most) => {
       for (const list of Object.values(side)) {
         for (const button of list.querySelectorAll("button")) {
           button.style.removeProperty("--share");
@@ -80,7 +81,7 @@
       if (pinned) button(pinned).setAttribute("aria-pressed", "true");
       if (!token) return;
       const other = token[0] === "from" ? side.to : side.from;
-      shares(token).forEach((share, n) => other.children[n].firstChild.style.setProperty("--share", share));
+      shares(token).forEach((share, n) => other.children[n].firstChild.style.setProperty("--share", share / most));
       button(token).classList.add("centre");
     };
 
