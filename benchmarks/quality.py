@@ -52,7 +52,7 @@ def moses_bleu(
     moses = MosesTokenizer(language)
 
     def tokens(lines: Sequence[str]) -> list[str]:
-        return [moses.tokenize(line, return_str=True, escape=False) for line in lines]
+        return [" ".join(moses.tokenize(line, escape=False)) for line in lines]
 
     scorer = BLEU(tokenize="none", lowercase=True, force=True)
     result = scorer.corpus_score(tokens(hypotheses), [tokens(references)])
