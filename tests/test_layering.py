@@ -22,6 +22,7 @@ RUNGS: list[dict[str, str]] = [
         "checks": "",
         "cleaning": "",
         "constraints": "largest rules search selects symbols",
+        "downloads": "errors",
         "dropout": "",
         "embeddings": "products",
         "feed_forward": "products",
@@ -55,7 +56,7 @@ RUNGS: list[dict[str, str]] = [
     },
     {
         "batches": "store symbols",
-        "corpora": "cleaning errors phrasebook",
+        "corpora": "cleaning errors phrasebook sources",
         "dataset": (
             "batches cleaning config corpora errors reports store text tokenizer"
         ),
@@ -64,6 +65,7 @@ RUNGS: list[dict[str, str]] = [
         "phrasebook": "",
         "reports": "batches cleaning store tokenizer",
         "seating": "search strategies symbols",
+        "sources": "downloads errors store",
         "store": "errors",
     },
     {
@@ -142,7 +144,7 @@ LEAVES = (
 SEARCH = "search sampling strategies rules selects constraints".split()
 DATA = (
     "sentences text spans links placing markup checks tokenizer phrases terms mbr "
-    "cleaning corpora store batches dataset phrasebook reports"
+    "cleaning corpora downloads sources store batches dataset phrasebook reports"
 ).split()
 PLAIN = [*DATA, "reference"]
 IMPORTERS = {

@@ -4,6 +4,7 @@
     FILE.tsv            source, tab, target
     FILE.jsonl          {"en": …, "de": …} or {"translation": {"en": …, "de": …}} a line
     phrasebook:train    the built-in corpus; also phrasebook:valid and phrasebook:test
+    https://…  hf:…  sacrebleu:…  mtdata:…      corpora elsewhere, as in `sources`
 
 Every file may end in .gz, .xz, .zst or .bz2 as well.
 """
@@ -24,7 +25,7 @@ from typing import Any, NamedTuple
 
 import zstandard
 
-from transformer import phrasebook
+from transformer import phrasebook, sources
 from transformer.cleaning import Pair
 from transformer.errors import InputError
 
@@ -116,6 +117,8 @@ def files(corpus: Corpus) -> list[Path]:
     """The one or two files of a corpus; none for the phrasebook."""
     if corpus.name.startswith(PHRASEBOOK):
         return []
+    if sources.known(corpus.name):
+        return sources.files(corpus.name, (corpus.source, corpus.target))
     if _format(Path(corpus.name)) in (".tsv", ".jsonl"):
         return [_existing(Path(corpus.name))]
     prefix = corpus.name
