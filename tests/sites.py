@@ -33,7 +33,7 @@ def serving() -> Iterator[Site]:
         def do_GET(self):
             answer(self, site)
 
-        def log_message(self, *_):
+        def log_message(self, format, *args):
             pass
 
     server = ThreadingHTTPServer(("localhost", 0), Handler)

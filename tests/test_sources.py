@@ -8,6 +8,7 @@ import sys
 import tarfile
 from importlib.metadata import version
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 import sacrebleu
@@ -168,7 +169,7 @@ def test_set(site, tmp_path, monkeypatch):
     url = site.put("/tiny.tgz", archive.read_bytes())
     monkeypatch.setattr(base, "SACREBLEU_DIR", str(tmp_path / "sacrebleu"))
     md5 = hashlib.md5(archive.read_bytes()).hexdigest()
-    pairs = {"en-de": ["en", "de"], "de-en": ["de", "en"]}
+    pairs: Any = {"en-de": ["en", "de"], "de-en": ["de", "en"]}
     made = PlainTextDataset("tiny/full", data=[url], md5=[md5], langpairs=pairs)
     monkeypatch.setitem(sacrebleu.DATASETS, "tiny/full", made)
     return made
@@ -256,8 +257,8 @@ def indexed(site, tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("mtdata")
     monkeypatch.setenv("MTDATA", str(folder))
     (folder / f"mtdata.index.{version('mtdata')}.pkl").write_bytes(EMPTY)
-    from mtdata.entry import Entry
-    from mtdata.index import Index
+    from mtdata.entry import Entry  # pyright: ignore[reportMissingImports]
+    from mtdata.index import Index  # pyright: ignore[reportMissingImports]
 
     index = Index.__new__(Index)
     index.entries = {}

@@ -43,12 +43,11 @@ def place(url: str) -> Path:
 def _parts(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        named = parts.hostname and parts.port != 0 and "@" not in parts.netloc
+        if parts.hostname and parts.port != 0 and "@" not in parts.netloc:
+            return parts
     except ValueError:  # of brackets and ports
-        named = False
-    if not named:
-        raise InputError(f"{url} is no address; https://HOST/FILE is one.")
-    return parts
+        pass
+    raise InputError(f"{url} is no address; https://HOST/FILE is one.")
 
 
 def _checksums(name: str, rest: str, sides: Sequence[str]) -> list[str | None]:
