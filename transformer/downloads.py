@@ -159,9 +159,11 @@ def _complete(remote: Remote, path: Path) -> None:
         _Broken: with the reason, if a connection brought nothing.
     """
     part = _beside(path, ".part")
-    columns = TextColumn("{task.description}"), DownloadColumn(), TransferSpeedColumn()
+    name = TextColumn("{task.description}", markup=False)
+    columns = name, DownloadColumn(), TransferSpeedColumn()
     with Progress(*columns, console=Console(stderr=True, emoji=False)) as bar:
-        show = functools.partial(bar.update, bar.add_task(path.name, total=None))
+        task = bar.add_task(path.name, total=None, visible=False)
+        show = functools.partial(bar.update, task, visible=True)
         while True:
             before = _size(part)
             if (reason := _attempt(remote, path, show)) is None:
@@ -182,8 +184,9 @@ def _attempt(remote: Remote, path: Path, show: Callable[..., None]) -> object | 
                     show(completed=file.tell(), total=total)
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            if _total(error.headers) == _size(part) > 0:
+        unmet = error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+        if unmet and part.exists():
+            if _total(error.headers) == _size(part):
                 return None  # it was whole before
             part.unlink()  # and is longer than the file is now
             return _attempt(remote, path, show)
