@@ -47,6 +47,8 @@ class Command:
     """Where its translation goes."""
     shard: Annotated[str, tyro.conf.arg(metavar="I/N")] = str(ALONE)
     """Do share I of N, counted from 0; the last to finish joins them in --output."""
+    to: str | None = None
+    """The language to translate into, of a model that has several."""
     others: tuple[Path, ...] = ()
     """More models with the same tokenizer: the mean of all decides."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -98,6 +100,7 @@ def settings(command: Command) -> str:
     """All that decides a file's translation, the same in every process."""
     weighed = " ".join(map(weights.version, (command.model, *command.others)))
     written = command.json, command.alignments, command.precision, command.fast
+    written += (command.to,)
     return f"{weighed} {command.search} {command.demands.mark()} {written}"
 
 
@@ -164,7 +167,7 @@ def main(console: Console) -> None:
         *command.others,
         precision="float32" if command.verify else command.precision,
         fast=command.fast,
-    )
+    ).toward(command.to)
     if command.tokens:
         lines = command.texts or map(streams.text, sys.stdin.buffer)
         return show_tokens(translator, lines)

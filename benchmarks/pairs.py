@@ -83,8 +83,8 @@ def _config(vocabulary: int) -> Config:
     return Config(
         model=ModelConfig(vocab_size=vocabulary),
         data=DataConfig(
-            train=str(CORPUS / "train"),
-            valid=str(CORPUS / "valid"),
+            train=(str(CORPUS / "train"),),
+            valid=(str(CORPUS / "valid"),),
             source="en",
             target="de",
         ),

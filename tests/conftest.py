@@ -42,7 +42,6 @@ def command(tmp_path):
     flags = {
         "data.train": tmp_path / "train",
         "data.valid": tmp_path / "train",
-        "data.test": "None",
         "data.target": "de",
         "data.tokens": 128,
         "model.vocab-size": 290,
@@ -54,4 +53,4 @@ def command(tmp_path):
         "training.eval-sentences": 2,
     }
     words = [f"--{name}={value}" for name, value in flags.items()]
-    return [sys.executable, str(ROOT / "train.py"), "quickstart", *words]
+    return [sys.executable, str(ROOT / "train.py"), "quickstart", *words, "--data.test"]

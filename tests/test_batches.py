@@ -327,3 +327,53 @@ def test_a_row_is_laid_out_as_drawn():
     assert batch.source.positions.tolist() == [[[0, 1, 2, 0, 1, 0], none]]
     assert batch.target.tokens.tolist() == [[[BOS, 21, BOS, 22, 23, PAD], none]]
     assert batch.labels.tolist() == [[[21, EOS, 22, 23, EOS, PAD], none]]
+
+
+def rated(rates, accumulate=1):
+    tokens = stored(corpus(len(rates)))
+    lengths = batches.lengths(tokens)
+    shapes = batches.shapes(lengths, TOKENS)
+    return Plan(lengths, np.array(rates), shapes, accumulate, 0)
+
+
+def test_pairs_come_as_often_as_their_rates_say():
+    plan = rated([0.5] * 400 + [2.0] * 100 + [0.0] * 50)
+    counts = np.zeros(550)
+    for epoch in range(4):
+        counts += np.bincount(flat(order(plan, epoch)), minlength=550)
+    # Whole rows are taken, so that an epoch holds a row more or less of a rate.
+    np.testing.assert_allclose(counts[:400].mean(), 4 * 0.5, rtol=0.1)
+    np.testing.assert_allclose(counts[400:500].mean(), 4 * 2, rtol=0.1)
+    assert counts[:500].min() > 0
+    assert not counts[500:].any()
+
+
+def test_a_rate_of_one_is_no_rate():
+    assert order(rated([1.0] * 90)) == order(rated([True] * 90))
+
+
+def test_the_padding_told_of_rates_is_nearly_the_padding_there():
+    plan = rated([0.5] * 400 + [3.0] * 100)
+    room = filled = 0
+    for number in range(plan.per_epoch):
+        shape, parts = plan.batch(number)
+        room += shape.rows * (shape.source + shape.target)
+        pairs = np.concatenate([row for part in parts for row in part])
+        filled += batches.lengths(stored(corpus(500)))[pairs].sum()
+    assert plan.padding == pytest.approx(1 - filled / room, abs=0.03)
+
+
+def test_a_stream_of_rates_continues_exactly_where_its_state_was_taken():
+    tokens, rates = stored(corpus(200)), np.array([0.3] * 150 + [2.5] * 50)
+    lengths = batches.lengths(tokens)
+    plans = [
+        Plan(lengths, rates, batches.shapes(lengths, TOKENS), 1, 0) for _ in range(2)
+    ]
+    count = 3 * plans[0].per_epoch
+    whole = batches.stream(tokens, plans[0], count)
+    for _ in range(count // 2):
+        next(whole)
+    continued = batches.stream(tokens, plans[1], count)
+    continued.set_state(whole.get_state())
+    for one, other in zip(whole, continued, strict=True):
+        jax.tree.map(np.testing.assert_array_equal, one, other)

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from transformer import config
+from transformer import settings
 from transformer.config import (
     Config,
     DataConfig,
@@ -40,22 +40,27 @@ SHARES = [
 ]
 OTHER = {
     "model": {"source_vocab_size": 40, "norm": "pre", "activation": "swiglu"},
-    "data": {"train": "a.tsv", "test": "b.tsv", "target": "de", "tokenizer": "unigram"},
+    "data": {
+        "train": ("a.tsv", "b"),
+        "test": ("b.tsv",),
+        "target": "de",
+        "tokenizer": "unigram",
+    },
     "optimizer": {"schedule": "cosine", "weight_decay": 0.25},
     "training": {"patience": 3, "seed": 7, "precision": "bfloat16", "metric": "bleu"},
 }
 
 
-def changed(section, **settings):
+def changed(section, **others):
     """`SMALL` with other settings in one section."""
-    part = dataclasses.replace(getattr(SMALL, section), **settings)
+    part = dataclasses.replace(getattr(SMALL, section), **others)
     return dataclasses.replace(SMALL, **{section: part})
 
 
 def all_changed():
     cfg = SMALL
-    for section, settings in OTHER.items():
-        part = dataclasses.replace(getattr(cfg, section), **settings)
+    for section, other in OTHER.items():
+        part = dataclasses.replace(getattr(cfg, section), **other)
         cfg = dataclasses.replace(cfg, **{section: part})
     return cfg
 
@@ -160,86 +165,88 @@ def test_settings_cannot_be_changed_in_place():
 
 @pytest.mark.parametrize("cfg", [SMALL, all_changed()])
 def test_what_is_read_from_json_is_what_was_written(cfg):
-    assert config.from_dict(json.loads(json.dumps(config.to_dict(cfg)))) == cfg
+    assert settings.from_dict(json.loads(json.dumps(settings.to_dict(cfg)))) == cfg
 
 
 @pytest.mark.parametrize("section", ["model", "data", "optimizer", "training"])
 def test_an_unknown_setting_is_refused_by_name(section):
-    values = config.to_dict(SMALL)
+    values = settings.to_dict(SMALL)
     values[section]["novelty"] = 1
     with pytest.raises(
         InputError, match=f"another version.*'{section}.novelty' is unknown"
     ):
-        config.from_dict(values)
+        settings.from_dict(values)
 
 
 def test_for_an_unknown_name_the_nearest_one_is_suggested():
-    values = config.to_dict(SMALL)
+    values = settings.to_dict(SMALL)
     values["optimizer"]["peek"] = values["optimizer"].pop("peak")
     with pytest.raises(InputError, match="'optimizer.peek'.*mean 'optimizer.peak'"):
-        config.from_dict(values)
-    values = config.to_dict(SMALL)
+        settings.from_dict(values)
+    values = settings.to_dict(SMALL)
     values["optimiser"] = values.pop("optimizer")
     with pytest.raises(InputError, match="'optimiser'.*mean 'optimizer'"):
-        config.from_dict(values)
+        settings.from_dict(values)
 
 
 def test_an_unknown_section_is_refused_by_name():
     with pytest.raises(InputError, match="another version.*'novelty' is unknown"):
-        config.from_dict(config.to_dict(SMALL) | {"novelty": {"a": 1}})
+        settings.from_dict(settings.to_dict(SMALL) | {"novelty": {"a": 1}})
 
 
 @pytest.mark.parametrize("section", ["model", "data", "optimizer", "training"])
 @pytest.mark.parametrize("content", [None, 7, [], "text"])
 def test_a_section_that_is_none_is_refused_by_name(section, content):
     with pytest.raises(InputError, match=f"'{section}' is .*not a section"):
-        config.from_dict(config.to_dict(SMALL) | {section: content})
+        settings.from_dict(settings.to_dict(SMALL) | {section: content})
 
 
 def test_a_setting_of_the_wrong_type_is_refused():
-    values = config.to_dict(SMALL)
+    values = settings.to_dict(SMALL)
     values["model"]["dim"] = "16"
     with pytest.raises(InputError, match="another version.*wrong type"):
-        config.from_dict(values)
+        settings.from_dict(values)
 
 
 def test_a_setting_that_is_left_out_has_its_default():
-    values = config.to_dict(SMALL)
+    values = settings.to_dict(SMALL)
     del values["data"]["train"], values["training"]["seed"]
-    assert config.from_dict(values) == SMALL
+    assert settings.from_dict(values) == SMALL
 
 
 @pytest.mark.parametrize("section", ["model", "data", "optimizer", "training"])
 def test_a_missing_section_is_named(section):
-    values = config.to_dict(SMALL)
+    values = settings.to_dict(SMALL)
     del values[section]
     with pytest.raises(InputError, match=f"another version.*'{section}'"):
-        config.from_dict(values)
+        settings.from_dict(values)
 
 
 def test_a_missing_setting_without_default_is_named():
-    values = config.to_dict(SMALL)
+    values = settings.to_dict(SMALL)
     del values["optimizer"]["peak"]
     with pytest.raises(InputError, match="'optimizer.peak' is missing"):
-        config.from_dict(values)
+        settings.from_dict(values)
 
 
 def test_settings_that_are_read_are_validated():
-    values = config.to_dict(SMALL)
+    values = settings.to_dict(SMALL)
     values["training"]["steps"] = 0
     with pytest.raises(InputError, match="steps=0"):
-        config.from_dict(values)
+        settings.from_dict(values)
 
 
 def test_equal_settings_have_no_differences():
-    assert config.differences(SMALL, config.from_dict(config.to_dict(SMALL))) == []
+    assert (
+        settings.differences(SMALL, settings.from_dict(settings.to_dict(SMALL))) == []
+    )
 
 
 def test_each_difference_is_a_flag_with_both_values():
-    assert config.differences(SMALL, changed("model", dim=32)) == [
+    assert settings.differences(SMALL, changed("model", dim=32)) == [
         "--model.dim 32 (was 16)"
     ]
-    lines = config.differences(SMALL, all_changed())
+    lines = settings.differences(SMALL, all_changed())
     flags = {line.split()[0] for line in lines}
     expected = {f"--{part}.{name}" for part, names in OTHER.items() for name in names}
     assert flags == expected

@@ -318,3 +318,53 @@ def test_other_languages_of_the_phrasebook_are_refused():
 @pytest.mark.usefixtures("small_phrasebook")
 def test_other_parts_of_the_phrasebook_are_refused():
     fails(Corpus("phrasebook:dev", "en", "hi"), "phrasebook:dev", "phrasebook:valid")
+
+
+@pytest.mark.parametrize(
+    ("spelled", "expected"),
+    [
+        ("a/b", Corpus("a/b", "en", "hi")),
+        ("a/b:de-en", Corpus("a/b", "de", "en")),
+        ("a/b@2", Corpus("a/b", "en", "hi", weight=2.0)),
+        ("bt=a/b:en-pt_BR@.5", Corpus("a/b", "en", "pt_BR", "bt", 0.5)),
+        ("phrasebook:train", Corpus("phrasebook:train", "en", "hi")),
+        ("phrasebook:train:hi-en", Corpus("phrasebook:train", "hi", "en")),
+        ("hub:wmt14/de-en", Corpus("hub:wmt14/de-en", "en", "hi")),
+        ("me@home/a", Corpus("me@home/a", "en", "hi")),
+    ],
+)
+def test_a_corpus_may_say_more_than_its_name(spelled, expected):
+    assert corpora.parse(spelled, "en", "hi") == expected
+
+
+@pytest.mark.parametrize(
+    ("spelled", "reason"),
+    [("a:de-de", "between 'de' and itself"), ("a@0", "weight 0"), ("", "names no")],
+)
+def test_a_corpus_that_cannot_be_is_refused(spelled, reason):
+    with pytest.raises(InputError, match=reason):
+        corpora.parse(spelled, "en", "hi")
+
+
+def test_fingerprints_of_files_with_one_name_stay_apart():
+    one, other = {"train.en": "a", "train.de": "b"}, {"train.en": "c", "train.de": "b"}
+    assert corpora.together([one]) == one
+    assert corpora.together([one, one]) == one
+    assert corpora.together([one, other]) == one | {"train.en (2)": "c"}
+    assert corpora.together([one, other]) != corpora.together([other, one])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hf:wmt/wmt14/de-en#validation",
+        "sacrebleu:wmt14/full",
+        "mtdata:Statmt-europarl-7-deu-eng",
+        "http://localhost:8000/a-b.{}.gz#sha256=en:0a,de:0b",
+    ],
+)
+def test_names_of_corpora_elsewhere_take_directions_and_weights_too(name):
+    plain = Corpus(name, "en", "de")
+    assert corpora.parse(name, "en", "de") == plain
+    spelled = f"bt={name}:de-en@0.5"
+    assert corpora.parse(spelled, "en", "fr") == Corpus(name, "de", "en", "bt", 0.5)

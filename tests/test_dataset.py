@@ -3,6 +3,7 @@
 import io
 import random
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,8 +61,8 @@ def settings(
             num_heads=2,
         ),
         data=DataConfig(
-            train=write(folder, "train", train),
-            valid=write(folder, "valid", valid),
+            train=(write(folder, "train", train),),
+            valid=(write(folder, "valid", valid),),
             target="de",
             **data,
         ),
@@ -97,7 +98,7 @@ def test_the_store_holds_what_was_kept_in_the_order_of_the_files(tmp_path):
     data = dataset.prepare(settings(tmp_path, BAD[:2] + GOOD + BAD[2:]))
     assert decoded(data) == GOOD
     assert data.fitting.all()
-    assert data.valid == VALID
+    assert [one.pairs for one in data.valid] == [VALID]
 
 
 def test_all_that_is_read_is_kept_or_dropped_by_a_rule(tmp_path):
@@ -153,7 +154,7 @@ def test_nothing_is_told_of_an_overlap_that_is_none(tmp_path):
 def test_validation_pairs_without_text_are_left_out(tmp_path):
     valid = [("", "x"), *VALID, ("y", " ")]
     data = dataset.prepare(settings(tmp_path, GOOD, valid))
-    assert data.valid == VALID
+    assert [one.pairs for one in data.valid] == [VALID]
     assert data.report.validation == len(VALID)
 
 
@@ -262,7 +263,7 @@ def test_tokenizers_may_learn_from_a_sample_of_pairs(tmp_path, count):
 
 def test_the_fingerprint_is_that_of_the_training_files(tmp_path):
     cfg = settings(tmp_path, GOOD)
-    expected = corpora.fingerprint(Corpus(cfg.data.train, "en", "de"))
+    expected = corpora.fingerprint(Corpus(cfg.data.train[0], "en", "de"))
     assert dataset.prepare(cfg).fingerprint == expected
 
 
@@ -348,3 +349,87 @@ def test_ids_of_the_store_are_of_the_vocabulary(tmp_path):
         assert side.ids.max() < one.size
         assert side.ids.min() > 3
         assert side.ids.dtype == np.uint32
+
+
+def several(folder, **data):
+    """English to German, and back from other sentences."""
+    cfg = settings(folder, GOOD)
+    back = [(f"{source} now", f"jetzt {target}") for source, target in GOOD[:5]]
+    names = (cfg.data.train[0], write(folder, "back", back) + ":de-en")
+    changed = replace(cfg.data, **({"train": names} | data))
+    return replace(cfg, data=changed), back
+
+
+def test_corpora_stand_one_behind_the_other_each_with_the_tag_of_its_target(tmp_path):
+    cfg, back = several(tmp_path)
+    data = dataset.prepare(cfg)
+    assert decoded(data) == GOOD + [(de, en) for en, de in back]
+    source = data.tokenizers.source
+    firsts = [source.piece(int(data.store.source[i][0])) for i in range(len(GOOD) + 5)]
+    assert firsts == ["<2de>"] * len(GOOD) + ["<2en>"] * 5
+    assert data.store.target.ids.min() >= 4
+
+
+def test_corpora_of_one_target_need_no_tags_but_their_own(tmp_path):
+    cfg = settings(tmp_path, GOOD)
+    names = (*cfg.data.train, "bt=" + write(tmp_path, "more", [("x y", "z w")]))
+    data = dataset.prepare(replace(cfg, data=replace(cfg.data, train=names)))
+    assert data.tokenizers.source.tags == ("<bt>",)
+    tagged = data.store.source[len(GOOD)].tolist()
+    assert data.tokenizers.source.piece(tagged[0]) == "<bt>"
+    assert decoded(data)[-1] == ("x y", "z w")
+
+
+def test_each_corpus_is_counted_and_has_its_share(tmp_path):
+    cfg, back = several(tmp_path)
+    report = dataset.prepare(cfg).report
+    assert [(p.read, p.kept) for p in report.corpora] == [(len(GOOD),) * 2, (5, 5)]
+    assert [p.share for p in report.corpora] == pytest.approx(
+        [len(GOOD) / (len(GOOD) + 5), 5 / (len(GOOD) + 5)]
+    )
+    assert "back (de → en)" in rendered(dataset.prepare(cfg))
+
+
+def test_weights_and_temperature_change_how_often_pairs_come_and_nothing_else(tmp_path):
+    cfg, _ = several(tmp_path)
+    plain = dataset.prepare(cfg)
+    assert (plain.rates == 1).all()
+    one, other = cfg.data.train
+    for changed in ({"train": (one, other + "@3")}, {"temperature": 4.0}):
+        data = dataset.prepare(replace(cfg, data=replace(cfg.data, **changed)))
+        assert decoded(data) == decoded(plain)
+        assert data.rates.sum() == pytest.approx(plain.rates.sum(), rel=1e-4)
+        assert data.rates[-1] > 1 > data.rates[0]
+
+
+def test_tokenizers_learn_from_all_corpora_in_their_shares(tmp_path):
+    cfg, _ = several(tmp_path)
+    corpus = dataset.training(cfg.data)
+    kept = [np.ones(len(GOOD), bool), np.ones(5, bool)]
+    cold = dataset._mixed(cfg.data, corpus, kept)
+    assert sorted(cold[: len(GOOD)]) == sorted(GOOD)
+    assert len(cold) == len(GOOD) + 5
+    warm = dataset._mixed(replace(cfg.data, temperature=1e6), corpus, kept)
+    assert len(warm) == pytest.approx(len(cold), abs=1)
+    assert Counter(pair[1].endswith(" now") for pair in warm)[True] == len(cold) // 2
+
+
+def test_the_same_files_in_another_order_or_direction_are_another_store(tmp_path):
+    cfg, _ = several(tmp_path)
+    one, other = cfg.data.train
+    known = known_tokenizers()
+    before = dataset.prepare(settings(tmp_path, GOOD), known)
+    for train in ((one, other[:-6]), (other[:-6], one)):
+        data = dataset.prepare(replace(cfg, data=replace(cfg.data, train=train)), known)
+        assert len(decoded(data)) == len(decoded(before)) + 5
+    assert decoded(data)[5:] == decoded(before)
+
+
+@pytest.mark.parametrize("name", ["x:en-fr", "bt=valid", "valid@2"])
+def test_what_cannot_be_evaluated_with_is_refused(tmp_path, name):
+    cfg = settings(tmp_path, GOOD)
+    for side in ("en", "fr"):
+        (tmp_path / f"x.{side}").write_text("a\n")
+    spelled = name.replace("x", f"{tmp_path}/x").replace("valid", f"{tmp_path}/valid")
+    with pytest.raises(InputError, match="to evaluate with"):
+        dataset.prepare(replace(cfg, data=replace(cfg.data, valid=(spelled,))))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 import sacrebleu
 
-from transformer import config, experiments
+from transformer import experiments, settings
 from transformer.config import Config
 from transformer.model import Transformer
 
@@ -26,7 +26,7 @@ def test_an_experiment_says_what_it_is_and_has_settings(name):
 @EXPERIMENTS
 def test_the_settings_of_an_experiment_can_be_written_and_read(name):
     cfg = experiments.ALL[name]()
-    assert config.from_dict(json.loads(json.dumps(config.to_dict(cfg)))) == cfg
+    assert settings.from_dict(json.loads(json.dumps(settings.to_dict(cfg)))) == cfg
 
 
 @EXPERIMENTS
@@ -56,16 +56,16 @@ def test_experiments_differ():
 
 def test_the_first_experiment_needs_no_files():
     data = experiments.quickstart().data
-    for name in (data.train, data.valid, data.test):
-        assert str(name).startswith("phrasebook:")
+    for name in (*data.train, *data.valid, *data.test):
+        assert name.startswith("phrasebook:")
 
 
 @EXPERIMENTS
 def test_the_corpora_of_an_experiment_can_have_their_languages(name):
     """Those elsewhere are not fetched: only that their names can be is looked at."""
     data = experiments.ALL[name]().data
-    for corpus in (data.train, data.valid, data.test):
-        kind, _, rest = str(corpus).partition(":")
+    for corpus in (*data.train, *data.valid, *data.test):
+        kind, _, rest = corpus.partition(":")
         if kind == "hf":
             sides = {data.source, data.target}
             assert set(rest.partition("#")[0].rsplit("/")[-1].split("-")) == sides

@@ -19,7 +19,12 @@ SMALL = Config(
     optimizer=OptimizerConfig(peak=1e-3, warmup=10),
     training=TrainingConfig(steps=20),
 )
-DESCRIPTION = Description(SMALL, (268, 270), {"train.en": "ab12", "train.de": "cd34"})
+DESCRIPTION = Description(
+    SMALL,
+    (268, 270),
+    {"train.en": "ab12", "train.de": "cd34"},
+    (("en", "de"), ("de", "hi")),
+)
 
 
 @pytest.fixture

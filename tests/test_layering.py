@@ -13,8 +13,10 @@ PACKAGE = ROOT / "transformer"
 RUNGS: list[dict[str, str]] = [
     {
         "axes": "",
+        "compression": "",
         "config": "errors",
         "errors": "",
+        "settings": "config errors",
         "symbols": "",
     },
     {
@@ -34,10 +36,12 @@ RUNGS: list[dict[str, str]] = [
         "masks": "symbols",
         "mbr": "",
         "metrics": "",
+        "mixture": "",
         "optimizers": "axes config",
         "parallel": "axes config errors",
         "phrases": "errors symbols text tokenizer",
         "placing": "links text",
+        "portions": "",
         "positions": "",
         "processes": "errors",
         "products": "",
@@ -55,10 +59,11 @@ RUNGS: list[dict[str, str]] = [
         "tokenizer": "errors symbols text",
     },
     {
-        "batches": "store symbols",
-        "corpora": "cleaning errors phrasebook sources",
+        "batches": "portions store symbols",
+        "corpora": "cleaning compression errors phrasebook sources",
         "dataset": (
-            "batches cleaning config corpora errors reports store text tokenizer"
+            "batches cleaning config corpora errors mixture reports store text "
+            "tokenizer"
         ),
         "devices": "store",
         "layers": "attention config dropout feed_forward positions",
@@ -71,13 +76,14 @@ RUNGS: list[dict[str, str]] = [
     {
         "budget": "batches errors",
         "checkpoints": "errors processes",
-        "folder": "config errors tokenizer",
+        "folder": "config errors settings tokenizer",
         "model": "attention config dropout embeddings layers masks positions remat",
         "weights": "axes checkpoints errors model parallel",
     },
     {
         "alignments": "attention axes cleaning model scoring text tokenizer",
         "engine": "axes errors networks parallel search seating strategies",
+        "loading": "axes devices errors folder model tokenizer translator weights",
         "lines": "alignments checks links markup parts placing spans tasks text",
         "networks": "attention axes model search",
         "options": (
@@ -96,21 +102,21 @@ RUNGS: list[dict[str, str]] = [
             "strategies symbols tokenizer"
         ),
         "translator": (
-            "alignments axes cleaning devices engine errors folder lines model "
-            "networks parallel parts scoring search seating strategies symbols "
-            "tasks terms tokenizer weights"
+            "alignments axes cleaning devices engine errors lines model networks "
+            "parallel parts scoring search seating strategies symbols tasks terms "
+            "tokenizer"
         ),
         "verification": "axes config reference seating strategies tokenizer translator",
     },
     {
         "evaluation": (
-            "axes batches cleaning config metrics parallel step store strategies "
-            "tokenizer translator"
+            "axes batches cleaning config dataset errors metrics parallel step store "
+            "strategies tokenizer translator"
         ),
         "experiments": "config",
         "fit": (
-            "batches budget cleaning config dataset errors evaluation folder "
-            "journal optimizers parallel processes step strategies tokenizer "
+            "batches budget config dataset errors evaluation folder journal "
+            "optimizers parallel processes settings step strategies tokenizer "
             "training update weights"
         ),
         "journal": "evaluation",
@@ -126,8 +132,8 @@ RUNGS: list[dict[str, str]] = [
     {
         "train": "config errors experiments fit processes scripts",
         "transformer": (
-            "attention config embeddings errors model positions search strategies "
-            "translator"
+            "attention config embeddings errors loading model positions search "
+            "strategies translator"
         ),
         "translate": (
             "cleaning corpora errors options scripts shards streams transformer "
@@ -144,7 +150,8 @@ LEAVES = (
 SEARCH = "search sampling strategies rules selects constraints".split()
 DATA = (
     "sentences text spans links placing markup checks tokenizer phrases terms mbr "
-    "cleaning corpora downloads sources store batches dataset phrasebook reports"
+    "cleaning compression corpora downloads sources mixture portions store batches "
+    "dataset phrasebook reports"
 ).split()
 PLAIN = [*DATA, "reference"]
 IMPORTERS = {

@@ -59,8 +59,8 @@ def test_all_of_a_dirty_corpus_is_kept_or_dropped_and_told(tmp_path, monkeypatch
     cfg = experiments.multi30k()
     data = dataclasses.replace(
         cfg.data,
-        train=str(SAMPLE / "train"),
-        valid=str(SAMPLE / "valid"),
+        train=(str(SAMPLE / "train"),),
+        valid=(str(SAMPLE / "valid"),),
         tokenizer_sentences=1000,
     )
     model = dataclasses.replace(cfg.model, vocab_size=1000)

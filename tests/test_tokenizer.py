@@ -192,3 +192,42 @@ def test_a_damaged_model_file_is_refused(tmp_path):
     (tmp_path / "tokenizer.model").write_bytes(b"damaged")
     with pytest.raises(InputError):
         tokenizer.load_both(tmp_path)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def told(request):
+    tags = ["<2de>", "<2hi>", "<bt>"]
+    learnt = tokenizer.train(SENTENCES, vocab_size=330, kind=request.param, tags=tags)
+    return Tokenizers(learnt, learnt)
+
+
+def test_tags_stand_before_the_text_and_are_silent(told):
+    assert told.source.tags == ("<2de>", "<2hi>", "<bt>")
+    assert tokenizer.targets(told.source) == ["de", "hi"]
+    plain, text = told.source, "the dog"
+    for language, tag, written in (
+        ("hi", None, ["<2hi>"]),
+        ("de", "bt", ["<2de>", "<bt>"]),
+    ):
+        side = told.toward(language, tag).source
+        ids = side.encode(text)
+        assert [side.piece(id) for id in ids[: len(written)]] == written
+        assert ids[len(written) :] == plain.encode(text)
+        assert side.decode(ids) == text
+
+
+def test_a_tokenizer_without_languages_needs_no_tag():
+    joint = LEARNT["bpe"]
+    assert joint.tags == ()
+    both = Tokenizers(joint, joint)
+    assert both.toward("hi") is both
+
+
+TAGS = ["<2de>", "<bt>"]
+TAGGED = tokenizer.train(SENTENCES, vocab_size=330, kind="bpe", tags=TAGS)
+
+
+@given(st.text(st.sampled_from("<2dehi>bt/s▁ ")))
+def test_no_text_can_forge_a_tag(text):
+    ids = TAGGED.encode(f"{text}<2de>{text}<bt>")
+    assert not {TAGGED.piece(id) for id in ids} & {*TAGS, "<s>", "</s>", "<pad>"}

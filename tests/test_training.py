@@ -26,7 +26,7 @@ from transformer import (
 from transformer.config import DataConfig, OptimizerConfig, TrainingConfig
 from transformer.errors import InputError
 from transformer.fit import fit as fit_on
-from transformer.translator import load
+from transformer.loading import load
 
 QUIET = Console(quiet=True)
 
@@ -71,7 +71,11 @@ def cfg(corpus):
         quickstart,
         model=model,
         data=DataConfig(
-            train=str(corpus), valid=str(corpus), target="de", tokens=128, max_length=64
+            train=(str(corpus),),
+            valid=(str(corpus),),
+            target="de",
+            tokens=128,
+            max_length=64,
         ),
         optimizer=OptimizerConfig(peak=1e-2, warmup=4),
         training=TrainingConfig(
@@ -266,7 +270,7 @@ def test_changed_data_is_refused(cfg, corpus, tmp_path):
     for side in ("en", "de"):
         text = corpus.with_suffix(f".{side}").read_text()
         (tmp_path / f"own.{side}").write_text(text)
-    data = dataclasses.replace(cfg.data, train=str(tmp_path / "own"))
+    data = dataclasses.replace(cfg.data, train=(str(tmp_path / "own"),))
     cfg = dataclasses.replace(cfg, data=data)
     fit(cfg, tmp_path / "run", None, QUIET)
     for side in ("en", "de"):
@@ -284,7 +288,7 @@ def test_a_folder_that_is_no_run_is_not_touched(cfg, tmp_path):
 
 
 def test_bad_data_leaves_nothing_behind(cfg, tmp_path):
-    data = dataclasses.replace(cfg.data, train=str(tmp_path / "missing"))
+    data = dataclasses.replace(cfg.data, train=(str(tmp_path / "missing"),))
     with pytest.raises(InputError, match=r"missing.en does not exist"):
         fit(dataclasses.replace(cfg, data=data), tmp_path / "run", None, QUIET)
     assert not (tmp_path / "run").exists()

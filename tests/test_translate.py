@@ -189,7 +189,11 @@ def untrained(tmp_path_factory):
         optimizer=OptimizerConfig(peak=1e-3, warmup=1),
         training=TrainingConfig(steps=1),
     )
-    folder.create(path, Description(cfg, (size, size), {}), Tokenizers(joint, joint))
+    folder.create(
+        path,
+        Description(cfg, (size, size), {}, (("en", "hi"),)),
+        Tokenizers(joint, joint),
+    )
     tokens = jnp.ones((1, 1), jnp.int32)
     init = partial(Transformer(cfg.model).init, train=False)
     params = jax.jit(init)(jax.random.key(0), tokens, tokens)

@@ -19,6 +19,7 @@ from transformer.config import (
 )
 from transformer.errors import InputError
 from transformer.folder import Description
+from transformer.loading import load
 from transformer.model import Transformer
 from transformer.seating import EXTRA
 from transformer.strategies import (
@@ -30,7 +31,7 @@ from transformer.strategies import (
     Sample,
 )
 from transformer.tokenizer import Tokenizers
-from transformer.translator import Control, Translation, Translator, load
+from transformer.translator import Control, Translation, Translator
 
 LONGEST = 24
 """So that there are two source shapes: of 16 and of 32 positions."""
@@ -262,7 +263,7 @@ def folder_of(path, tokenizers):
         optimizer=OptimizerConfig(peak=1e-3, warmup=1),
         training=TrainingConfig(steps=1),
     )
-    folder.create(path, Description(cfg, (size, size), {}), tokenizers)
+    folder.create(path, Description(cfg, (size, size), {}, (("en", "hi"),)), tokenizers)
     return Transformer(cfg.model)
 
 

@@ -10,8 +10,9 @@ from transformer.config import (
 )
 from transformer.embeddings import Embedding
 from transformer.errors import InputError
+from transformer.loading import load
 from transformer.model import Transformer
 from transformer.positions import rotate, sinusoidal
 from transformer.search import beam as beam_search
 from transformer.strategies import Beam, Greedy, Sample
-from transformer.translator import Translation, Translator, load
+from transformer.translator import Translation, Translator

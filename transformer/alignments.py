@@ -54,7 +54,7 @@ def align(
         target_words = words(tokenizers.target, target[:-1])
         if look is None:
             found.append(None)
-        elif len(source_words) and len(target_words):
+        elif (source_words >= 0).any() and len(target_words):
             found.append(_links(_by_word(look, source_words, target_words)))
         else:
             found.append([])
@@ -94,7 +94,7 @@ def _shared(left: str, right: str, both: str) -> int:
 
 
 def words(tokenizer: Tokenizer, ids: Sequence[int]) -> Int[np.ndarray, " T"]:
-    """Which word of its text each token belongs to."""
+    """Which word of its text each token belongs to; tags before it to none, -1."""
     begins = [tokenizer.piece(id).startswith("▁") for id in ids]
     return np.cumsum(begins, dtype=int) - 1
 
@@ -143,6 +143,7 @@ def _by_word(
 ) -> Float[np.ndarray, "J I"]:
     """From tokens to words: the mean over those that look, the sum over those seen."""
     look = look[: len(target), : len(source)].astype(np.float64)  # no EOS
+    look, source = look[:, source >= 0], source[source >= 0]
     seen = np.zeros((len(look), source[-1] + 1))
     np.add.at(seen.T, source, look.T)
     by_word = np.zeros((target[-1] + 1, seen.shape[1]))

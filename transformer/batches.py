@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import grain
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
+from transformer.portions import Portion
 from transformer.store import Side, Store
 from transformer.symbols import BOS, EOS, PAD
 
@@ -120,7 +121,8 @@ class Plan:
 
     Args:
         lengths: positions of each pair.
-        fitting: whether each pair takes part; those that do must fit a shape.
+        rates: how often each pair comes in an epoch, or whether it does; those that do
+            must fit a shape.
         shapes: as from `shapes`.
         accumulate: parts of one shape that make one update.
         seed: decides the order.
@@ -129,24 +131,22 @@ class Plan:
     def __init__(
         self,
         lengths: Int[np.ndarray, "n 2"],
-        fitting: Bool[np.ndarray, " n"],
+        rates: Float[np.ndarray, " n"] | Bool[np.ndarray, " n"],
         shapes: list[Shape],
         accumulate: int,
         seed: int,
     ) -> None:
         self.shapes = shapes
         self._accumulate, self._seed = accumulate, seed
-        self._rows: list[list[np.ndarray]] = []
-        rest = np.random.default_rng(seed).permutation(np.flatnonzero(fitting))
-        for shape in reversed(shapes):
-            room = np.array(shape[1:])
-            fits = (lengths[rest] <= room).all(axis=1)
-            self._rows.insert(0, _rows(rest[fits], pack(lengths[rest[fits]], room)))
-            rest = rest[~fits]
-        assert not len(rest)
+        self._rows: list[list[np.ndarray]] = [[] for _ in shapes]
+        self._portions: list[list[Portion]] = [[] for _ in shapes]
+        rest = np.random.default_rng(seed).permutation(np.flatnonzero(rates))
+        # Pairs share rows with those that come as often as they do.
+        for rate in np.unique(rates[rest]).tolist():
+            self._take(lengths, rest[rates[rest] == rate], float(rate))
         counts = [
-            -(-len(rows) // (shape.rows * accumulate))
-            for rows, shape in zip(self._rows, shapes, strict=True)
+            -(-sum(one.taken for one in portions) // (shape.rows * accumulate))
+            for portions, shape in zip(self._portions, shapes, strict=True)
         ]
         self.per_epoch = sum(counts)
         """Batches of one epoch. The very first batch has the largest shape."""
@@ -154,9 +154,25 @@ class Plan:
             count * accumulate * shape.rows * sum(shape[1:])
             for count, shape in zip(counts, shapes, strict=True)
         )
-        self.padding = 1 - lengths[fitting].sum() / room
+        self.padding = 1 - (rates @ lengths).sum() / room
         """The share of positions, on both sides, that hold no token."""
         self._epoch = lru_cache(maxsize=2)(self._shuffle)
+
+    def _take(
+        self, lengths: Int[np.ndarray, "n 2"], pairs: Int[np.ndarray, " m"], rate: float
+    ) -> None:
+        """Packs pairs that come equally often into rows of the smallest shapes."""
+        for kind in reversed(range(len(self.shapes))):
+            room = np.array(self.shapes[kind][1:])
+            fits = (lengths[pairs] <= room).all(axis=1)
+            rows = _rows(pairs[fits], pack(lengths[pairs[fits]], room))
+            if rows:
+                taken = max(1, round(rate * len(rows)))
+                portion = Portion(len(self._rows[kind]), len(rows), taken)
+                self._portions[kind].append(portion)
+            self._rows[kind] += rows
+            pairs = pairs[~fits]
+        assert not len(pairs)
 
     def batch(
         self, number: int, held: Held = range
@@ -175,10 +191,14 @@ class Plan:
     def _shuffle(self, epoch: int) -> list[tuple[int, Int[np.ndarray, "A B"]]]:
         random = np.random.default_rng([self._seed, epoch])
         batches = []
-        for kind, (rows, shape) in enumerate(zip(self._rows, self.shapes, strict=True)):
+        for kind, (portions, shape) in enumerate(
+            zip(self._portions, self.shapes, strict=True)
+        ):
             grid = (-1, self._accumulate, shape.rows)
-            empty = -len(rows) % (self._accumulate * shape.rows)
-            order = np.append(random.permutation(len(rows)), [NOBODY] * empty)
+            rows = [one.drawn([self._seed, kind], epoch) for one in portions]
+            order = random.permutation(np.concatenate([*rows, np.zeros(0, int)]))
+            empty = -len(order) % (self._accumulate * shape.rows)
+            order = np.append(order, [NOBODY] * empty)
             batches += [(kind, part) for part in order.astype(int).reshape(grid)]
         order = random.permutation(len(batches)).tolist()
         if epoch == 0:  # what does not fit in memory shall be known at once

@@ -5,8 +5,6 @@ and a model folder keeps the one it was made with in `config.json`.
 """
 
 import dataclasses
-import difflib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Literal, get_args, get_origin
@@ -57,16 +55,23 @@ class DataConfig:
     """Where sentences come from and how they become batches.
 
     A corpus is a prefix (`train` means train.en and train.de for the languages en and
-    de), one .tsv or .jsonl file, or `phrasebook:train|valid|test`, the built-in one.
-    Text files may end in .gz, .xz, .zst or .bz2.
+    de), one .tsv or .jsonl file, one elsewhere (https://…, hf:…, sacrebleu:…, mtdata:…,
+    as in docs/corpora.md), or `phrasebook:train|valid|test`, the built-in one. Text
+    files may end in .gz, .xz, .zst or .bz2. Behind it may stand a direction of its own,
+    and a weight, and before it a tag: `bt=more:en-de@0.5`.
     """
 
-    train: str = "phrasebook:train"
-    valid: str = "phrasebook:valid"
-    test: str | None = None
+    train: tuple[str, ...] = ("phrasebook:train",)
+    valid: tuple[str, ...] = ("phrasebook:valid",)
+    """Scored one by one; the mean of their scores counts."""
+    test: tuple[str, ...] = ()
     """Scored once, at the end."""
     source: str = "en"
+    """The language of every corpus that names no direction."""
     target: str = "hi"
+    temperature: float = 1.0
+    """Shares of the corpora go with their sizes to the power of one over this: 1 takes
+    every pair equally often, 5 and more bring small corpora to the fore."""
     max_length: int = 128
     """Pairs with more tokens than this on a side are left out, and reported."""
     tokens: int | Literal["auto"] = 4096
@@ -79,6 +84,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         _positive(self, "max_length", "accumulate", "tokenizer_sentences")
+        _positive(self, "temperature")
         _choices(self)
         if self.tokens != "auto":
             _positive(self, "tokens")
@@ -87,6 +93,9 @@ class DataConfig:
                 f"data.tokens={self.tokens} cannot hold one sentence of "
                 f"data.max_length={self.max_length}. Raise the one or lower the other."
             )
+        for name in ("train", "valid"):
+            if not getattr(self, name):
+                raise InputError(f"data.{name} names no corpus; name one at least.")
         if self.source == self.target:
             raise InputError(
                 f"data.source and data.target are both {self.source!r}; "
@@ -186,69 +195,6 @@ class Config:
                 "that the cosine schedule would never begin to fall. Lower the one or "
                 "raise the other."
             )
-
-
-def to_dict(cfg: Config) -> dict[str, Any]:
-    """Plain values for JSON."""
-    return dataclasses.asdict(cfg)
-
-
-def from_dict(values: dict[str, Any]) -> Config:
-    """The inverse of `to_dict`; a setting that is left out has its default.
-
-    Raises:
-        InputError: if a setting is unknown, missing, or cannot be.
-    """
-    kinds: dict[str, Any] = {
-        section.name: section.type for section in dataclasses.fields(Config)
-    }
-    _check_names("", values, Config)
-    for name, kind in kinds.items():
-        _check_names(f"{name}.", values.get(name, {}), kind)
-    try:
-        return Config(**{name: kinds[name](**values[name]) for name in values})
-    except TypeError as error:
-        raise _other_version(f"a setting has the wrong type: {error}") from error
-
-
-def _check_names(prefix: str, values: Any, kind: Any) -> None:
-    """Raises `InputError` unless `values` can be the fields of `kind`."""
-    if not isinstance(values, dict):
-        raise _other_version(f"{prefix.rstrip('.')!r} is {values!r}, not a section")
-    known = {one.name: one for one in dataclasses.fields(kind)}
-    for name in sorted(values.keys() - known.keys()):
-        raise _other_version(
-            f"{prefix + name!r} is unknown" + _near(name, known, prefix)
-        )
-    for name in sorted(known.keys() - values.keys()):
-        one = known[name]
-        optional = one.default is not one.default_factory  # else both are MISSING
-        if not (prefix and optional):  # whole sections never are
-            raise _other_version(f"{prefix + name!r} is missing")
-
-
-def _near(name: str, known: Iterable[str], prefix: str) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {prefix + near[0]!r}?" if near else ""
-
-
-def _other_version(what: str) -> InputError:
-    return InputError(
-        f"These settings are of another version of this program, or damaged: {what}."
-    )
-
-
-def differences(old: Config, new: Config) -> list[str]:
-    """One line for each setting in which the two differ."""
-    lines = []
-    for section, before in to_dict(old).items():
-        after = to_dict(new)[section]
-        lines += [
-            f"--{section}.{name} {after[name]} (was {value})"
-            for name, value in before.items()
-            if after[name] != value
-        ]
-    return lines
 
 
 def _flag(cfg: Any, name: str) -> str:

@@ -6,85 +6,36 @@
     phrasebook:train    the built-in corpus; also phrasebook:valid and phrasebook:test
     https://…  hf:…  sacrebleu:…  mtdata:…      corpora elsewhere, as in `sources`
 
-Every file may end in .gz, .xz, .zst or .bz2 as well.
+Every file may end in .gz, .xz, .zst or .bz2 as well. Of several corpora each can say
+more for itself: `[TAG=]NAME[:SOURCE-TARGET][@WEIGHT]`.
+
+    a:de-en             translated from de into en, whatever the others are
+    a@2                 each pair comes twice as often as those of weight 1
+    bt=a                every source sentence begins with the tag <bt>
 """
 
-import bz2
 import codecs
 import functools
-import gzip
 import hashlib
-import io
 import json
-import lzma
-import zlib
-from collections.abc import Generator, Iterator
-from itertools import zip_longest
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain, count, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import zstandard
-
 from transformer import phrasebook, sources
 from transformer.cleaning import Pair
+from transformer.compression import DAMAGED, OPENERS
 from transformer.errors import InputError
 
 PHRASEBOOK = "phrasebook:"
 
-
-CHUNK = 1 << 14
-"""Compressed bytes read at once."""
-
-
-class _Zstandard(io.RawIOBase):
-    """A file of Zstandard frames; the library's own reader takes a cut for an end."""
-
-    def __init__(self, path: Path) -> None:
-        self._chunks = _unpacked(path)
-        self._ready = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer) -> int:
-        while not self._ready:
-            if (chunk := next(self._chunks, None)) is None:
-                return 0
-            self._ready = memoryview(chunk)
-        count = min(len(buffer), len(self._ready))
-        buffer[:count], self._ready = self._ready[:count], self._ready[count:]
-        return count
-
-    def close(self) -> None:
-        self._chunks.close()
-        super().close()
-
-
-def _unpacked(path: Path) -> Generator[bytes]:
-    """What the frames of a file hold, in pieces, some of them empty."""
-    frame = zstandard.ZstdDecompressor().decompressobj()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            while chunk:
-                if frame.eof:  # another frame follows
-                    frame = zstandard.ZstdDecompressor().decompressobj()
-                yield frame.decompress(chunk)
-                chunk = frame.unused_data
-    if not frame.eof:
-        raise EOFError("Compressed file ended before the end of its last frame")
-
-
-def _zstandard(path: Path, mode: str) -> io.BufferedReader:
-    assert mode == "rb"
-    return io.BufferedReader(_Zstandard(path))
-
-
-OPENERS = {
-    ".gz": gzip.open,
-    ".xz": lzma.open,
-    ".zst": _zstandard,
-    ".bz2": bz2.open,
-}
+_SPELLING = re.compile(
+    r"(?:(?P<tag>[A-Za-z]\w*)=)?(?P<name>.+?)"
+    r"(?::(?P<source>[A-Za-z]\w*)-(?P<target>[A-Za-z]\w*))?"
+    r"(?:@(?P<weight>\d+(?:\.\d*)?|\.\d+))?"
+)
 
 
 class Corpus(NamedTuple):
@@ -93,9 +44,46 @@ class Corpus(NamedTuple):
     name: str
     source: str
     target: str
+    tag: str | None = None
+    """Begins every source sentence, after the tag of the target language."""
+    weight: float = 1.0
+    """How often a pair comes, in proportion to those of other corpora."""
 
     def __str__(self) -> str:
         return f"{self.name} ({self.source} → {self.target})"
+
+    @property
+    def direction(self) -> str:
+        return f"{self.source}-{self.target}"
+
+
+def parse(spelled: str, source: str, target: str) -> Corpus:
+    """A corpus from its spelling, between `source` and `target` unless that says more.
+
+    Raises:
+        InputError: if its languages are the same, or its weight is zero.
+    """
+    found = _SPELLING.fullmatch(spelled)
+    if not found:
+        raise InputError(f"{spelled!r} names no corpus.")
+    corpus = Corpus(
+        found["name"],
+        found["source"] or source,
+        found["target"] or target,
+        found["tag"],
+        float(found["weight"] or 1),
+    )
+    if corpus.source == corpus.target:
+        raise InputError(
+            f"The corpus {spelled!r} is between {corpus.source!r} and itself; name two "
+            "languages, as in a:en-de."
+        )
+    if not corpus.weight:
+        raise InputError(
+            f"The corpus {spelled!r} has weight 0 and would never be read; leave it "
+            "out, or give it a weight above zero."
+        )
+    return corpus
 
 
 def pairs(corpus: Corpus) -> Iterator[Pair]:
@@ -137,6 +125,15 @@ def fingerprint(corpus: Corpus) -> dict[str, str]:
     return marks
 
 
+def together(several: Sequence[dict[str, str]]) -> dict[str, str]:
+    """Fingerprints in one; of different files with one name later ones get a number."""
+    marks: dict[str, str] = {}
+    for name, mark in chain.from_iterable(one.items() for one in several):
+        names = chain([name], (f"{name} ({number})" for number in count(2)))
+        marks[next(n for n in names if marks.get(n, mark) == mark)] = mark
+    return marks
+
+
 def lines(path: Path) -> Iterator[str]:
     """Lines of a text file, split at newlines only, decompressed by its ending.
 
@@ -156,13 +153,7 @@ def lines(path: Path) -> Iterator[str]:
         raise InputError(
             f"{path}, line {number}: byte 0x{byte:02x} is not UTF-8. Convert the file."
         ) from error
-    except (
-        OSError,
-        EOFError,
-        lzma.LZMAError,
-        zlib.error,
-        zstandard.ZstdError,
-    ) as error:
+    except DAMAGED as error:
         raise InputError(
             f"{path} cannot be read after line {number}: {error}."
         ) from error
@@ -210,15 +201,15 @@ def _found(name: str) -> Path:
 
 
 def _aligned(source: Path, target: Path) -> Iterator[Pair]:
-    count = 0
+    read = 0
     for left, right in zip_longest(lines(source), lines(target)):
         if left is None or right is None:
             extra = target if left is None else source
             raise InputError(
                 f"{source} and {target} have different lengths: {extra} goes on after "
-                f"line {count}. Align them line by line."
+                f"line {read}. Align them line by line."
             )
-        count += 1
+        read += 1
         yield left, right
 
 

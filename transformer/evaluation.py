@@ -1,18 +1,25 @@
 """How good a set of parameters is: loss, BLEU, chrF, and a few translations to read."""
 
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
+from statistics import fmean
 from typing import NamedTuple
 
 import jax
+import numpy as np
 from jaxtyping import Array
 
 from transformer import batches, metrics, parallel, store
 from transformer.axes import Params
-from transformer.batches import Batch
+from transformer.batches import Batch, Plan, Shape
 from transformer.cleaning import Pair
 from transformer.config import Config
+from transformer.dataset import Held
+from transformer.errors import InputError
 from transformer.metrics import Score
 from transformer.step import Objective, loss_sum
+from transformer.store import Store
 from transformer.strategies import Greedy, Strategy
 from transformer.tokenizer import Tokenizers
 from transformer.translator import Translator
@@ -36,23 +43,50 @@ class Evaluation(NamedTuple):
     chrf: Score
     samples: list[Sample]
 
-    def merit(self, metric: str) -> float:
-        """The number to maximise for a `TrainingConfig.metric`."""
+    def value(self, metric: str) -> float:
+        """Loss, bleu or chrf as a number."""
         match metric:
             case "loss":
-                return -self.loss
+                return self.loss
             case "bleu":
                 return self.bleu.value
             case _:
                 return self.chrf.value
 
 
+class Evaluations(NamedTuple):
+    """Of one set of parameters, on each of several sets of pairs by its name."""
+
+    of: dict[str, Evaluation]
+
+    def mean(self, metric: str) -> float:
+        """Of loss, bleu or chrf, over the sets, each of which counts the same."""
+        return fmean(one.value(metric) for one in self.of.values())
+
+    def merit(self, metric: str) -> float:
+        """The number to maximise for a `TrainingConfig.metric`."""
+        return -self.mean(metric) if metric == "loss" else self.mean(metric)
+
+
+class _Set(NamedTuple):
+    """Sentence pairs, ready to be evaluated on."""
+
+    pairs: list[Pair]
+    """Those that are translated."""
+    store: Store
+    plan: Plan
+    translator: Translator
+
+
 class Evaluator:
-    """Evaluates parameters on one set of sentence pairs, always the same way.
+    """Evaluates parameters on sets of sentence pairs, always the same way.
 
     Args:
-        pairs: normalised; the loss leaves out pairs longer than `data.max_length`.
-        translated: how many of them are translated.
+        held: normalised pairs; the loss leaves out those longer than `data.max_length`.
+        translated: how many pairs of each set are translated; None for all.
+
+    Raises:
+        InputError: if all pairs of a set are too long.
     """
 
     def __init__(
@@ -60,52 +94,101 @@ class Evaluator:
         cfg: Config,
         objective: Objective,
         tokenizers: Tokenizers,
-        pairs: list[Pair],
-        translated: int,
+        held: Sequence[Held],
+        translated: int | None,
     ) -> None:
-        self._mesh = objective.mesh
-        self._pairs = pairs[:translated]
-        self._store = store.collect(map(tokenizers.encode, pairs))
-        lengths = batches.lengths(self._store)
-        fitting = lengths.max(axis=1) <= cfg.data.max_length
-        shapes = batches.shapes(lengths[fitting], cfg.data.budget)
-        self._plan = batches.Plan(lengths, fitting, shapes, accumulate=1, seed=0)
+        self._mesh, longest = objective.mesh, cfg.data.max_length
+        targets = tuple(dict.fromkeys(one.corpus.target for one in held))
+        translator = Translator(
+            objective.model, {}, tokenizers, longest, self._mesh, targets=targets
+        )
+        stores = [_collected(tokenizers, one, longest) for one in held]
+        every = np.concatenate([batches.lengths(one) for one in stores])
+        self._shapes = batches.shapes(every, cfg.data.budget)
+        self._sets = {
+            name: _Set(
+                one.pairs[:translated],
+                stored,
+                _plan(stored, self._shapes),
+                translator.toward(one.corpus.target),
+            )
+            for name, one, stored in zip(_names(held), held, stores, strict=True)
+        }
         whole = parallel.whole(self._mesh)
         self._loss = jax.jit(partial(_loss, objective), out_shardings=whole)
         self._gather = jax.jit(lambda params: params, out_shardings=whole)
-        self._translator = Translator(
-            objective.model, {}, tokenizers, cfg.data.max_length, self._mesh
-        )
 
     @property
     def compilations(self) -> int:
         """Programs that the first evaluation compiles."""
-        sources = [source for source, _ in self._pairs]
-        return len(self._plan.shapes) + len(self._translator.rooms(sources))
+        rooms = [
+            one.translator.rooms(source for source, _ in one.pairs)
+            for one in self._sets.values()
+        ]
+        return len(self._shapes) + len(set().union(*rooms))
 
-    def __call__(self, params: Params, strategy: Strategy | None = None) -> Evaluation:
+    def __call__(self, params: Params, strategy: Strategy | None = None) -> Evaluations:
         """Loss on all pairs; translations of the first ones, greedy by default."""
-        sources, references = zip(*self._pairs, strict=True)
-        translator = self._translator.with_params(self._gather(params))
-        found = translator.translate(sources, strategy=strategy or Greedy())
+        gathered, strategy = self._gather(params), strategy or Greedy()
+        return Evaluations(
+            {
+                name: self._evaluation(one, params, gathered, strategy)
+                for name, one in self._sets.items()
+            }
+        )
+
+    def _evaluation(
+        self, one: _Set, params: Params, gathered: Params, strategy: Strategy
+    ) -> Evaluation:
+        sources, references = zip(*one.pairs, strict=True)
+        translator = one.translator.with_params(gathered)
+        found = translator.translate(sources, strategy=strategy)
         texts = [translation.text for translation in found]
         rows = zip(sources, texts, references, strict=True)
         return Evaluation(
-            loss=self.loss(params),
+            loss=self._mean_loss(one, params),
             bleu=metrics.bleu(texts, references),
             chrf=metrics.chrf(texts, references),
             samples=[Sample(*row) for row in _spread(list(rows))],
         )
 
-    def loss(self, params: Params) -> float:
-        """Mean over the tokens of all pairs that are not too long."""
+    def _mean_loss(self, one: _Set, params: Params) -> float:
+        """Over the tokens of all pairs that are not too long."""
         total, tokens = 0.0, 0
         held = partial(parallel.held, self._mesh)
-        for batch in batches.once(self._store, self._plan, held):
+        for batch in batches.once(one.store, one.plan, held):
             there = parallel.place(self._mesh, batch, before=1)
             loss, count = jax.device_get(self._loss(params, there))
             total, tokens = total + float(loss), tokens + int(count)
-        return total / max(tokens, 1)
+        return total / tokens
+
+
+def _names(held: Sequence[Held]) -> list[str]:
+    """What each set is called in reports: without its folder, if that is enough."""
+    for name_of in (lambda name: Path(name).name, str):
+        names = [f"{name_of(c.name)} {c.source}-{c.target}" for c, _ in held]
+        if len(set(names)) == len(names):
+            return names
+    raise InputError(f"A corpus is named twice to evaluate with: {', '.join(names)}.")
+
+
+def _collected(tokenizers: Tokenizers, held: Held, longest: int) -> Store:
+    """The ids of the pairs that are not too long."""
+    encode = tokenizers.toward(held.corpus.target).encode
+    fitting = [
+        ids for ids in map(encode, held.pairs) if max(map(len, ids)) + 1 <= longest
+    ]
+    if not fitting:
+        raise InputError(
+            f"Every pair of the corpus {held.corpus} has more than "
+            f"data.max_length={longest} tokens on a side. Raise it."
+        )
+    return store.collect(fitting)
+
+
+def _plan(stored: Store, shapes: list[Shape]) -> Plan:
+    every = np.ones(stored.size, bool)
+    return Plan(batches.lengths(stored), every, shapes, accumulate=1, seed=0)
 
 
 def _loss(objective: Objective, params: Params, batch: Batch) -> tuple[Array, Array]:

@@ -27,7 +27,7 @@ def quickstart() -> Config:
             decoder_layers=2,
             norm="pre",
         ),
-        data=DataConfig(test="phrasebook:test", max_length=64, tokens=2048),
+        data=DataConfig(test=("phrasebook:test",), max_length=64, tokens=2048),
         optimizer=OptimizerConfig(peak=4e-3, warmup=200, schedule="cosine"),
         training=TrainingConfig(
             steps=600, eval_every=300, eval_sentences=200, average=2
@@ -89,9 +89,9 @@ def wmt14_en_de() -> Config:
     return replace(
         base(),
         data=DataConfig(
-            train="hf:wmt/wmt14/de-en",
-            valid="hf:wmt/wmt14/de-en#validation",
-            test="sacrebleu:wmt14/full",
+            train=("hf:wmt/wmt14/de-en",),
+            valid=("hf:wmt/wmt14/de-en#validation",),
+            test=("sacrebleu:wmt14/full",),
             target="de",
             tokens=25_000,
             max_length=256,
@@ -110,9 +110,9 @@ def wmt14_en_fr() -> Config:
         big(),
         model=replace(big().model, vocab_size=32_000, dropout=0.1),
         data=DataConfig(
-            train="hf:wmt/wmt14/fr-en",
-            valid="hf:wmt/wmt14/fr-en#validation",
-            test="sacrebleu:wmt14/full",
+            train=("hf:wmt/wmt14/fr-en",),
+            valid=("hf:wmt/wmt14/fr-en#validation",),
+            test=("sacrebleu:wmt14/full",),
             target="fr",
             tokens=25_000,
             max_length=256,
@@ -131,9 +131,9 @@ def iwslt14_de_en() -> Config:
     return Config(
         model=ModelConfig(vocab_size=10_000, hidden_dim=1024, num_heads=4, dropout=0.3),
         data=DataConfig(
-            train="iwslt14/train",
-            valid="iwslt14/valid",
-            test="iwslt14/test",
+            train=("iwslt14/train",),
+            valid=("iwslt14/valid",),
+            test=("iwslt14/test",),
             source="de",
             target="en",
             tokens=4096,

@@ -10,23 +10,22 @@ from rich.console import Console
 from transformer import (
     batches,
     budget,
-    config,
     dataset,
     folder,
     optimizers,
     parallel,
     processes,
+    settings,
     tokenizer,
     update,
     weights,
 )
-from transformer.cleaning import Pair
 from transformer.config import Config
 from transformer.dataset import Dataset
 from transformer.errors import InputError
-from transformer.evaluation import Evaluation, Evaluator
+from transformer.evaluation import Evaluations, Evaluator
 from transformer.folder import Description
-from transformer.journal import show_samples
+from transformer.journal import show
 from transformer.step import Objective
 from transformer.strategies import Beam
 from transformer.training import Run, build
@@ -55,16 +54,18 @@ def fit(
         cfg = _inherit(cfg, folder.describe(init_from))
     there = parallel.make(mesh)
     parallel.check(there, cfg.model)
-    test = _test_pairs(cfg)
+    test = dataset.held(cfg.data, cfg.data.test)
     cfg = _as_begun(cfg, path)
     data = processes.in_turn(lambda: _prepare(cfg, path, init_from))
+    learnt = dataset.training(cfg.data)
+    dataset.check(test, dataset.targets(learnt, data.tokenizers))
     console.print(data.report.render())
     objective = build(cfg, data.tokenizers, there)
     cfg = _with_tokens(cfg, path, data, objective, console)
     init = weights.load(init_from, objective.model, there) if init_from else None
     params = Run(cfg, path, data, console, objective, init).train()
     if test:
-        evaluate = Evaluator(cfg, objective, data.tokenizers, test, len(test))
+        evaluate = Evaluator(cfg, objective, data.tokenizers, test, None)
         _print(console, evaluate(params, Beam()))
 
 
@@ -86,7 +87,7 @@ def _inherit(cfg: Config, parent: Description) -> Config:
 def _check_settings(cfg: Config, path: Path) -> None:
     """Raises `InputError` if `path` holds other settings, or no run."""
     if folder.exists(path):
-        changed = config.differences(folder.describe(path).config, cfg)
+        changed = settings.differences(folder.describe(path).config, cfg)
         if changed:
             raise InputError(
                 f"{path} was begun with other settings:\n  "
@@ -95,12 +96,6 @@ def _check_settings(cfg: Config, path: Path) -> None:
             )
     elif path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError(f"{path} exists, but is no run. Name another --out.")
-
-
-def _test_pairs(cfg: Config) -> list[Pair]:
-    if cfg.data.test is None:
-        return []
-    return dataset.evaluation_pairs(dataset.corpus(cfg.data, cfg.data.test))
 
 
 def _describe(cfg: Config, path: Path, data: Dataset) -> None:
@@ -119,7 +114,9 @@ def _describe(cfg: Config, path: Path, data: Dataset) -> None:
 
 def _create(cfg: Config, path: Path, data: Dataset) -> None:
     vocabulary = data.tokenizers.source.size, data.tokenizers.target.size
-    described = Description(cfg, vocabulary, data.fingerprint)
+    learnt = [(one.source, one.target) for one in dataset.training(cfg.data)]
+    directions = tuple(dict.fromkeys(learnt))
+    described = Description(cfg, vocabulary, data.fingerprint, directions)
     folder.create(path, described, data.tokenizers)
 
 
@@ -168,8 +165,9 @@ def _of_tokens(cfg: Config, tokens: int | Literal["auto"]) -> Config:
     return dataclasses.replace(cfg, data=dataclasses.replace(cfg.data, tokens=tokens))
 
 
-def _print(console: Console, result: Evaluation) -> None:
+def _print(console: Console, result: Evaluations) -> None:
     console.print("[b]test[/b]", highlight=False)
-    show_samples(console, result)
-    for score in (result.bleu, result.chrf):
-        console.print(f"  {score}", highlight=False, markup=False)
+    show(console, result)
+    for one in result.of.values():
+        for score in (one.bleu, one.chrf):
+            console.print(f"  {score}", highlight=False, markup=False)

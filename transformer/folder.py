@@ -13,15 +13,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from transformer import config
+from transformer import settings
 from transformer.config import Config, ModelConfig
 from transformer.errors import InputError
 from transformer.tokenizer import Tokenizers
 
-FORMAT = 1
+FORMAT = 2
 """Raised when older programs could not read a folder any more."""
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "sentencepiece")
+
+
+Direction = tuple[str, str]
+"""A source language and a target language."""
 
 
 class Description(NamedTuple):
@@ -33,6 +37,13 @@ class Description(NamedTuple):
     """Pieces that the tokenizers found, source and target."""
     data: dict[str, str]
     """SHA-256 of the training files."""
+    directions: tuple[Direction, ...]
+    """What it learnt to translate, from which language into which."""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The languages it translates into."""
+        return tuple(dict.fromkeys(target for _, target in self.directions))
 
     @property
     def model(self) -> ModelConfig:
@@ -53,9 +64,10 @@ def create(path: Path, description: Description, tokenizers: Tokenizers) -> None
     tokenizers.save(path)
     content: dict[str, Any] = {
         "format": FORMAT,
-        "config": config.to_dict(description.config),
+        "config": settings.to_dict(description.config),
         "vocabulary": description.vocabulary,
         "data": description.data,
+        "directions": description.directions,
         "versions": {name: metadata.version(name) for name in PACKAGES},
     }
     draft = path / "config.json.draft"
@@ -80,10 +92,12 @@ def describe(path: Path) -> Description:
                 f"{path} has format {version}, but this program reads up to {FORMAT}. "
                 "Install a newer version of this program."
             )
+        cfg = settings.from_dict(content["config"])
         source, target = content["vocabulary"]
-        return Description(
-            config.from_dict(content["config"]), (source, target), content["data"]
-        )
+        if version < 2:  # of one corpus
+            content["directions"] = [(cfg.data.source, cfg.data.target)]
+        directions = tuple((a, b) for a, b in content["directions"])
+        return Description(cfg, (source, target), content["data"], directions)
     except InputError:
         raise
     except (KeyError, TypeError, ValueError) as error:

@@ -17,9 +17,11 @@ from rich.progress import (
 )
 from tensorboardX import SummaryWriter
 
-from transformer.evaluation import Evaluation
+from transformer.evaluation import Evaluations
 
 FILE = "metrics.jsonl"
+
+MEASURES = ("loss", "bleu", "chrf")
 
 REPEATABLE = ("training", "validation")
 """Kinds of reports that belong to an update, and so to the checkpoint after it."""
@@ -97,19 +99,18 @@ class Journal:
         self._waited = 0.0
         self._since = time.monotonic()
 
-    def evaluation(self, number: int, kind: str, result: Evaluation) -> None:
+    def evaluation(self, number: int, kind: str, result: Evaluations) -> None:
         """Reports an evaluation after update `number`."""
-        values = {
-            "loss": result.loss,
-            "bleu": result.bleu.value,
-            "chrf": result.chrf.value,
+        values = {name: result.mean(name) for name in MEASURES}
+        values |= {
+            f"{name}/{measure}": one.value(measure)
+            for name, one in result.of.items()
+            for measure in MEASURES
+            if len(result.of) > 1
         }
         self._write(number, kind, values)
-        self._console.print(
-            f"[b]{kind}[/b] after {number:,} updates: loss {result.loss:.3f}  "
-            f"BLEU {result.bleu.value:.2f}  chrF {result.chrf.value:.2f}"
-        )
-        show_samples(self._console, result)
+        self._console.print(f"[b]{kind}[/b] after {number:,} updates")
+        show(self._console, result)
         self.restart_clock()
 
     def _write(self, number: int, kind: str, values: dict[str, Any]) -> None:
@@ -129,15 +130,21 @@ class Silence:
 
     def step(self, number: int, values: dict[str, float], waited: float) -> None: ...
 
-    def evaluation(self, number: int, kind: str, result: Evaluation) -> None: ...
+    def evaluation(self, number: int, kind: str, result: Evaluations) -> None: ...
 
 
-def show_samples(console: Console, result: Evaluation) -> None:
-    """Source, translation and reference of the sentences shown."""
-    for sample in result.samples:
-        console.print(f"  {escape(sample.source)}")
-        console.print(f"  → [b]{escape(sample.translation)}[/b]")
-        console.print(f"  = {escape(sample.reference)}", style="dim")
+def show(console: Console, result: Evaluations) -> None:
+    """The numbers of each set, with source, translation and reference of some pairs."""
+    for name, one in result.of.items():
+        console.print(
+            f"{name}: loss {one.loss:.3f}  BLEU {one.bleu.value:.2f}  "
+            f"chrF {one.chrf.value:.2f}",
+            markup=False,
+        )
+        for sample in one.samples:
+            console.print(f"  {escape(sample.source)}")
+            console.print(f"  → [b]{escape(sample.translation)}[/b]")
+            console.print(f"  = {escape(sample.reference)}", style="dim")
 
 
 def _trim(path: Path, last: int) -> None:

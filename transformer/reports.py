@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool
@@ -22,11 +23,22 @@ WIDTH = 60
 """Characters of an example, and of the longest bar."""
 
 
+class Part(NamedTuple):
+    """What one of several corpora comes to."""
+
+    corpus: str
+    read: int
+    kept: int
+    share: float
+    """Of the pairs of an epoch."""
+
+
 @dataclass
 class DataReport:
     """Counts and examples, filled while the data is prepared."""
 
     cleaning: Report = field(default_factory=Report)
+    corpora: list[Part] = field(default_factory=list)
     overlap: int = 0
     """Training pairs whose source sentence is in the validation set."""
     overlap_example: str = ""
@@ -60,7 +72,8 @@ class DataReport:
 
     def render(self) -> RenderableType:
         """For a terminal."""
-        return Group(*_lines(self), _rules(self), _histogram(self.lengths))
+        parts = _corpora(self), _rules(self), _histogram(self.lengths)
+        return Group(*_lines(self), *parts)
 
 
 def _unknown(tokenizers: Tokenizers, pairs: Iterable[Pair]) -> Counter[str]:
@@ -100,6 +113,13 @@ def _lines(report: DataReport) -> list[str]:
             f"({escape(sample)})"
         )
     return lines
+
+
+def _corpora(report: DataReport) -> RenderableType:
+    table = Table("corpus", "read", "kept", "share of an epoch", box=None)
+    for name, read, kept, share in report.corpora:
+        table.add_row(escape(name), f"{read:,}", f"{kept:,}", f"{share:.1%}")
+    return table if len(report.corpora) > 1 else ""
 
 
 def _rules(report: DataReport) -> RenderableType:

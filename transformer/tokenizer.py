@@ -1,7 +1,9 @@
 """SentencePiece, trained here: text as pieces with ids, and back without loss."""
 
+import copy
 import io
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +32,7 @@ class Tokenizer:
     """
 
     def __init__(self, model: bytes) -> None:
-        self.model = model
+        self.model, self._before = model, ()
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
             self._processor.LoadFromSerializedProto(model)
@@ -49,9 +51,23 @@ class Tokenizer:
         """The number of pieces, special ones included."""
         return self._processor.vocab_size()
 
+    @cached_property
+    def tags(self) -> tuple[str, ...]:
+        """Tokens that no text is encoded to: they say what is wanted of it."""
+        special = self._processor.is_control
+        ids = (id for id in range(self.size) if id not in (PAD, BOS, EOS))
+        return tuple(self.piece(id) for id in ids if special(id))
+
+    def tagged(self, *tags: str) -> "Tokenizer":
+        """The same tokenizer, which puts these before every text."""
+        assert set(tags) <= set(self.tags), (tags, self.tags)
+        other = copy.copy(self)
+        other._before = tuple(map(self._processor.piece_to_id, tags))
+        return other
+
     def encode(self, text: str) -> list[int]:
-        """Ids of the normalised text, without BOS and EOS."""
-        return self._processor.encode(normalize(text))
+        """Ids of the normalised text behind the tags, without BOS and EOS."""
+        return [*self._before, *self._processor.encode(normalize(text))]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`, normalised; special tokens are silent."""
@@ -85,12 +101,40 @@ class Tokenizers(NamedTuple):
         """Ids of both sides of a sentence pair."""
         return self.source.encode(pair[0]), self.target.encode(pair[1])
 
+    def toward(self, language: str, tag: str | None = None) -> "Tokenizers":
+        """For texts that are to be translated into a language.
+
+        A model of several target languages is told which by the first token of the
+        source (Johnson et al. 2017); one of a single language knows.
+
+        Args:
+            tag: says more about the text, as of a corpus.
+        """
+        tags = [of_language(language)] if targets(self.source) else []
+        tags += [of_corpus(tag)] if tag else []
+        return self._replace(source=self.source.tagged(*tags)) if tags else self
+
     def save(self, folder: Path) -> None:
         """Writes tokenizer.model, and source.model if the source has its own."""
         (folder / "tokenizer.model").write_bytes(self.target.model)
         (folder / "source.model").unlink(missing_ok=True)
         if not self.joint:
             (folder / "source.model").write_bytes(self.source.model)
+
+
+def of_language(language: str) -> str:
+    """How the tag of a target language is written."""
+    return f"<2{language}>"
+
+
+def of_corpus(tag: str) -> str:
+    """How the tag of a corpus is written; it never looks like that of a language."""
+    return f"<{tag}>"
+
+
+def targets(tokenizer: Tokenizer) -> list[str]:
+    """The target languages that there are tags for."""
+    return [tag[2:-1] for tag in tokenizer.tags if tag.startswith("<2")]
 
 
 def load_both(folder: Path) -> Tokenizers:
@@ -109,11 +153,17 @@ def load(path: Path) -> Tokenizer:
 
 
 def train(
-    sentences: Iterable[str], *, vocab_size: int, kind: str, seed: int = 0
+    sentences: Iterable[str],
+    *,
+    vocab_size: int,
+    kind: str,
+    seed: int = 0,
+    tags: Sequence[str] = (),
 ) -> Tokenizer:
     """Learns at most `vocab_size` pieces from normalised `sentences`.
 
     Args:
+        tags: further tokens, which no text is encoded to.
         kind: "bpe" (Sennrich et al. 2016) or "unigram" (Kudo 2018).
 
     Raises:
@@ -138,6 +188,8 @@ def train(
             bos_id=BOS,
             eos_id=EOS,
             unk_id=UNK,
+            # No user-defined symbols, for those a text could contain.
+            control_symbols=list(tags),
             minloglevel=2,
         )
     except RuntimeError as error:

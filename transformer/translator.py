@@ -3,23 +3,18 @@
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import NamedTuple
 
 from jax.sharding import Mesh
-from jax.typing import DTypeLike
 
 from transformer import (
     alignments,
     devices,
-    folder,
     lines,
     networks,
     parallel,
     scoring,
     seating,
-    tokenizer,
-    weights,
 )
 from transformer.axes import Params
 from transformer.cleaning import Pair
@@ -64,6 +59,8 @@ class Translator:
         params: what `model.init` returns.
         longest: source tokens the model was trained for; longer text is split.
         mesh: devices that share the rows of every batch; without, there is one device.
+        targets: the languages it translates into, if that is known; of several the
+            tokenizers have tags.
         others: more models of the same tokenizers, for the mean of all.
         fitting: shapes also depend on how many texts come together. Faster for few of
             them, but the last bits of a score, and so rarely a translation, can differ.
@@ -77,17 +74,21 @@ class Translator:
         longest: int,
         mesh: Mesh | None = None,
         *,
+        targets: tuple[str, ...] = (),
         others: Sequence[tuple[Transformer, Params]] = (),
         fitting: bool = False,
     ) -> None:
         mesh = mesh or parallel.alone()
         self.model, self.params = model, params
-        self.tokenizers, self.longest = tokenizers, longest
+        self.targets, self.longest = targets, longest
+        if len(targets) == 1:
+            tokenizers = tokenizers.toward(*targets)
+        self.tokenizers = tokenizers
         models, every = zip((model, params), *others, strict=True)
         network, self._joint = networks.ensemble(models, every)
         rows = devices.decoding_rows() * parallel.groups(mesh)
-        engine = Engine(network, mesh, rows, fitting=fitting)
-        self._office = Office(engine, tokenizers)
+        self._engine = Engine(network, mesh, rows, fitting=fitting)
+        self._office = Office(self._engine, tokenizers)
 
     def with_params(self, params: Params) -> "Translator":
         """The same translator, its compiled programs included, with other weights."""
@@ -96,10 +97,36 @@ class Translator:
         _, other._joint = networks.ensemble([self.model], [params])
         return other
 
+    def toward(self, language: str | None) -> "Translator":
+        """The same translator for one language, or for its only one.
+
+        Raises:
+            InputError: if it does not translate into `language`, or if that is None and
+                there are several.
+        """
+        there = ", ".join(self.targets) or "a language that nobody named"
+        if language is None and len(self.targets) > 1:
+            raise InputError(
+                f"The model translates into {there}. Say which: --to {self.targets[0]} "
+                f"of translate.py, to={self.targets[0]!r} in Python."
+            )
+        if language is None or self.targets == (language,):
+            return self
+        if language not in self.targets:
+            raise InputError(
+                f"The model does not translate into {language!r}, only into {there}."
+            )
+        other = copy.copy(self)
+        other.targets = (language,)
+        other.tokenizers = self.tokenizers.toward(language)
+        other._office = Office(self._engine, other.tokenizers)
+        return other
+
     def translate(
         self,
         texts: Sequence[str],
         *,
+        to: str | None = None,
         beam: int = 4,
         strategy: Strategy | None = None,
         control: Control | None = None,
@@ -110,12 +137,26 @@ class Translator:
         """One translation for each text, in order; empty text gives empty text.
 
         Args:
+            to: the language to translate into; needed if the model has several.
             beam: hypotheses of the beam search.
             strategy: any other way to search, e.g. `Sample(top_k=10)`.
             seed: with the number of the line, counted from `first_line`, and of the
                 part of it, decides what is drawn where the strategy draws.
             align: also says which words belong together.
+
+        Raises:
+            InputError: if the model does not translate into `to`.
         """
+        told = self.toward(to)
+        if told is not self:
+            return told.translate(
+                texts,
+                strategy=strategy or Beam(width=beam),
+                control=control,
+                seed=seed,
+                first_line=first_line,
+                align=align,
+            )
         strategy, control = strategy or Beam(width=beam), control or Control()
         parsed = [self._parse(raw) for raw in texts]
         tasks = [
@@ -211,43 +252,3 @@ class Translator:
         )
         for outcome, best in zip(outcomes, chosen, strict=True):
             yield Part(outcome, list(islice(found, len(best))))
-
-
-def load(
-    path: str | Path, *others: str | Path, precision: str = "auto", fast: bool = False
-) -> Translator:
-    """The translator in a model folder, or of several with the same tokenizers.
-
-    Args:
-        precision: "float32", "bfloat16", or what the device does best.
-        fast: `fitting` of the `Translator`.
-
-    Raises:
-        InputError: if one is no model folder, or holds no intact weights yet, or if
-            their tokenizers differ.
-    """
-    (tokenizers, model, params, longest), *more = (
-        _load(Path(one), devices.dtype(precision)) for one in (path, *others)
-    )
-    for other, (theirs, *_) in zip(others, more, strict=True):
-        if [t.model for t in theirs] != [t.model for t in tokenizers]:
-            raise InputError(
-                f"{other} and {path} have different tokenizers, and cannot translate "
-                "together. Train them on the same data with the same settings of it."
-            )
-    return Translator(
-        model,
-        params,
-        tokenizers,
-        longest,
-        others=[(model, params) for _, model, params, _ in more],
-        fitting=fast,
-    )
-
-
-def _load(path: Path, dtype: DTypeLike) -> tuple[Tokenizers, Transformer, Params, int]:
-    description = folder.describe(path)
-    model = Transformer(description.model, dtype)
-    tokenizers = tokenizer.load_both(path)
-    params = weights.load(path, model)
-    return tokenizers, model, params, description.config.data.max_length
