@@ -8,6 +8,7 @@ that version of it (RFC 9110, 13.1.5), so that two versions are never joined.
 import functools
 import hashlib
 import http.client
+import os
 import re
 import ssl
 import urllib.error
@@ -182,6 +183,8 @@ def _attempt(remote: Remote, path: Path, show: Callable[..., None]) -> object | 
                 while chunk := answer.read1(CHUNK):
                     file.write(chunk)
                     show(completed=file.tell(), total=total)
+                file.flush()
+                os.fsync(file.fileno())  # before it gets its name
     except urllib.error.HTTPError as error:
         error.close()
         unmet = error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE

@@ -31,6 +31,8 @@ def write(path: Path, records: Iterable[dict[str, Any]]) -> None:
             with os.fdopen(number, "w", encoding="utf-8") as file:
                 for record in records:
                     file.write(json.dumps(record, ensure_ascii=False) + "\n")
+                file.flush()
+                os.fsync(file.fileno())  # before it gets its name
             os.replace(draft, path)
         finally:
             Path(draft).unlink(missing_ok=True)
