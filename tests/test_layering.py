@@ -37,7 +37,7 @@ RUNGS: list[dict[str, str]] = [
         "mbr": "",
         "metrics": "",
         "mixture": "",
-        "optimizers": "axes config",
+        "optimizers": "axes config errors",
         "parallel": "axes config errors",
         "phrases": "errors symbols text tokenizer",
         "placing": "links text",
@@ -57,6 +57,7 @@ RUNGS: list[dict[str, str]] = [
         "terms": "errors phrases text",
         "text": "sentences",
         "tokenizer": "errors symbols text",
+        "vocabulary": "symbols tokenizer",
     },
     {
         "batches": "portions store symbols",
@@ -114,10 +115,14 @@ RUNGS: list[dict[str, str]] = [
             "strategies tokenizer translator"
         ),
         "experiments": "config",
+        "finetuning": (
+            "checkpoints config dataset errors folder optimizers parallel step "
+            "tokenizer training update vocabulary weights"
+        ),
         "fit": (
-            "batches budget config dataset errors evaluation folder journal "
-            "optimizers parallel processes settings step strategies tokenizer "
-            "training update weights"
+            "batches budget config dataset errors evaluation finetuning folder "
+            "journal optimizers parallel processes settings step strategies tokenizer "
+            "training update"
         ),
         "journal": "evaluation",
         "scripts": "devices errors processes",
@@ -149,9 +154,9 @@ LEAVES = (
 )
 SEARCH = "search sampling strategies rules selects constraints".split()
 DATA = (
-    "sentences text spans links placing markup checks tokenizer phrases terms mbr "
-    "cleaning compression corpora downloads sources mixture portions store batches "
-    "dataset phrasebook reports"
+    "sentences text spans links placing markup checks tokenizer vocabulary phrases "
+    "terms mbr cleaning compression corpora downloads sources mixture portions store "
+    "batches dataset phrasebook reports"
 ).split()
 PLAIN = [*DATA, "reference"]
 IMPORTERS = {

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from transformer import optimizers
 from transformer.config import OptimizerConfig
+from transformer.errors import InputError
 
 PARAMS = {
     "matrix": jnp.array([[1.0, -2.0], [3.0, 4.0]]),
@@ -153,3 +154,33 @@ def test_the_first_moment_may_be_kept_in_half_the_bytes():
     close(found, expected, rtol=0.02)
     assert found["matrix"].dtype == jnp.float32
     assert any((found[name] != expected[name]).any() for name in found)
+
+
+def test_what_is_frozen_keeps_its_bits_and_the_rest_learns_as_if_alone():
+    params = {"params": {"encoder_0": dict(PARAMS), "decoder_0": dict(PARAMS)}}
+    gradients = {"params": {"encoder_0": scaled(3), "decoder_0": scaled(1)}}
+    frozen, alone = make(freeze=("encoder",), max_norm=0.1), make(max_norm=0.1)
+    both = params, frozen.init(params)
+    one = PARAMS, alone.init(PARAMS)
+    for _ in range(3):
+        updates, state = frozen.update(gradients, both[1], both[0])
+        both = optax.apply_updates(both[0], updates), state
+        updates, state = alone.update(scaled(1), one[1], one[0])
+        one = optax.apply_updates(one[0], updates), state
+    for name, leaf in PARAMS.items():
+        after = both[0]["params"]
+        assert after["encoder_0"][name].tobytes() == leaf.tobytes()
+        np.testing.assert_array_equal(after["decoder_0"][name], one[0][name])
+    assert optimizers.updates(both[1]) == optimizers.updates(one[1]) == 3
+
+
+def test_a_pattern_that_freezes_nothing_is_refused_with_what_there_is():
+    params = {"params": {"encoder_0": PARAMS, "decoder_0": PARAMS}}
+    with pytest.raises(InputError, match="freeze names encodr.*encoder_0, decoder_0"):
+        make(freeze=("encodr", "decoder")).init(params)
+
+
+def test_an_inherited_state_excludes_what_it_cannot_go_with():
+    for other in ({"freeze": ("encoder",)}, {"schedule": "cosine"}):
+        with pytest.raises(InputError, match="optimizer.state=inherited"):
+            make(state="inherited", **other)

@@ -81,6 +81,8 @@ class DataConfig:
     tokenizer: Literal["bpe", "unigram"] = "bpe"
     tokenizer_sentences: int = 1_000_000
     """Sentences sampled to train the tokenizer."""
+    new_pieces: int = 0
+    """Pieces to add to the tokenizer of --init-from, learnt from the corpora."""
 
     def __post_init__(self) -> None:
         _positive(self, "max_length", "accumulate", "tokenizer_sentences")
@@ -93,6 +95,8 @@ class DataConfig:
                 f"data.tokens={self.tokens} cannot hold one sentence of "
                 f"data.max_length={self.max_length}. Raise the one or lower the other."
             )
+        if self.new_pieces < 0:
+            raise InputError(f"data.new_pieces={self.new_pieces} must be 0 or above.")
         for name in ("train", "valid"):
             if not getattr(self, name):
                 raise InputError(f"data.{name} names no corpus; name one at least.")
@@ -128,11 +132,23 @@ class OptimizerConfig:
     """Type of Adam's first moment; the second, whose root divides, is float32."""
     max_norm: float = 1.0
     """Gradients longer than this are shortened to it."""
+    freeze: tuple[str, ...] = ()
+    """Parameters that keep their values: patterns of how their paths begin, e.g.
+    encoder or decoder_[01]/self_attention."""
+    state: Literal["fresh", "inherited"] = "fresh"
+    """inherited takes moments and the count of updates, and with it the learning rate,
+    from the model of --init-from."""
 
     def __post_init__(self) -> None:
         _positive(self, "peak", "warmup", "eps", "max_norm")
         _share(self, "b1", "b2")
         _choices(self)
+        if self.state == "inherited" and (self.freeze or self.schedule == "cosine"):
+            raise InputError(
+                "optimizer.state=inherited goes on with all parameters where another "
+                "schedule stood: leave out optimizer.freeze, and take no cosine, which "
+                "has come to its end."
+            )
         if not 0 <= self.weight_decay < inf:
             raise InputError(
                 f"optimizer.weight_decay={self.weight_decay} must be 0 or above, and "

@@ -157,21 +157,35 @@ def _train_tokenizers(
     size, source_size = cfg.model.vocab_size, cfg.model.source_vocab_size
     if source_size is None:
         text = chain.from_iterable(pairs)
-        joint = learn(text, vocab_size=size, tags=_tags(train))
+        joint = learn(text, vocab_size=size, tags=tags(train))
         return Tokenizers(joint, joint)
     source = (source for source, _ in pairs)
     return Tokenizers(
-        learn(source, vocab_size=source_size, tags=_tags(train)),
+        learn(source, vocab_size=source_size, tags=tags(train)),
         learn((target for _, target in pairs), vocab_size=size),
     )
 
 
-def _tags(train: Iterable[Corpus]) -> list[str]:
-    """Those that sources begin with; of languages only if there are several."""
+def tags(train: Sequence[Corpus], told: Collection[str] = ()) -> list[str]:
+    """Those that sources begin with.
+
+    Args:
+        told: languages that there are tags for already. Without any, the only target
+            of the corpora needs none.
+    """
     languages = dict.fromkeys(corpus.target for corpus in train)
-    tags = dict.fromkeys(corpus.tag for corpus in train if corpus.tag)
-    several = map(tokenizer.of_language, languages) if len(languages) > 1 else ()
-    return [*several, *map(tokenizer.of_corpus, tags)]
+    needed = languages if told or len(languages) > 1 else ()
+    own = dict.fromkeys(corpus.tag for corpus in train if corpus.tag)
+    return [
+        *map(tokenizer.of_language, needed),
+        *map(tokenizer.of_corpus, own),
+    ]
+
+
+def sample(cfg: DataConfig, train: Sequence[Corpus]) -> list[Pair]:
+    """Pairs of all corpora, as they come, to learn new pieces from."""
+    pairs = chain.from_iterable(map(normalized, train))
+    return _sample(pairs, cfg.tokenizer_sentences)
 
 
 def _mixed(cfg: DataConfig, train: list[Corpus], kept: list[np.ndarray]) -> list[Pair]:

@@ -11,6 +11,7 @@ from transformer import (
     batches,
     budget,
     dataset,
+    finetuning,
     folder,
     optimizers,
     parallel,
@@ -18,16 +19,16 @@ from transformer import (
     settings,
     tokenizer,
     update,
-    weights,
 )
 from transformer.config import Config
 from transformer.dataset import Dataset
 from transformer.errors import InputError
 from transformer.evaluation import Evaluations, Evaluator
-from transformer.folder import Description
+from transformer.folder import Description, Direction
 from transformer.journal import show
 from transformer.step import Objective
 from transformer.strategies import Beam
+from transformer.tokenizer import Tokenizers
 from transformer.training import Run, build
 
 
@@ -51,7 +52,7 @@ def fit(
         Interrupted: after SIGINT or SIGTERM; the state is saved.
     """
     if init_from is not None:
-        cfg = _inherit(cfg, folder.describe(init_from))
+        cfg = finetuning.inherited(cfg, folder.describe(init_from))
     there = parallel.make(mesh)
     parallel.check(there, cfg.model)
     test = dataset.held(cfg.data, cfg.data.test)
@@ -62,7 +63,9 @@ def fit(
     console.print(data.report.render())
     objective = build(cfg, data.tokenizers, there)
     cfg = _with_tokens(cfg, path, data, objective, console)
-    init = weights.load(init_from, objective.model, there) if init_from else None
+    init = None
+    if init_from is not None:
+        init = finetuning.start(cfg, init_from, data.tokenizers, there)
     params = Run(cfg, path, data, console, objective, init).train()
     if test:
         evaluate = Evaluator(cfg, objective, data.tokenizers, test, None)
@@ -72,16 +75,23 @@ def fit(
 def _prepare(cfg: Config, path: Path, init_from: Path | None) -> Dataset:
     """Reads the data, and makes the model folder if there is none."""
     _check_settings(cfg, path)
-    known = next((p for p in (path, init_from) if p and folder.exists(p)), None)
-    data = dataset.prepare(cfg, tokenizer.load_both(known) if known else None)
-    _describe(cfg, path, data)
+    data = dataset.prepare(cfg, _known(cfg, path, init_from))
+    _describe(cfg, path, data, init_from)
     return data
 
 
-def _inherit(cfg: Config, parent: Description) -> Config:
-    """`cfg` with the network of another model; only dropout stays its own."""
-    model = dataclasses.replace(parent.config.model, dropout=cfg.model.dropout)
-    return dataclasses.replace(cfg, model=model)
+def _known(cfg: Config, path: Path, init_from: Path | None) -> Tokenizers | None:
+    """The tokenizers of the run, or those that it inherits."""
+    if folder.exists(path):
+        return tokenizer.load_both(path)
+    if init_from is not None:
+        return finetuning.tokenizers(cfg.data, init_from)
+    if cfg.data.new_pieces or cfg.optimizer.state == "inherited":
+        raise InputError(
+            "data.new_pieces and optimizer.state=inherited need --init-from, the model "
+            "that they extend."
+        )
+    return None
 
 
 def _check_settings(cfg: Config, path: Path) -> None:
@@ -98,10 +108,10 @@ def _check_settings(cfg: Config, path: Path) -> None:
         raise InputError(f"{path} exists, but is no run. Name another --out.")
 
 
-def _describe(cfg: Config, path: Path, data: Dataset) -> None:
+def _describe(cfg: Config, path: Path, data: Dataset, init_from: Path | None) -> None:
     """Makes the model folder, or checks that the data is still what it was."""
     if not folder.exists(path):
-        return _create(cfg, path, data)
+        return _create(cfg, path, data, finetuning.directions(cfg.data, init_from))
     before = folder.describe(path).data
     changed = sorted(set(before.items()) ^ set(data.fingerprint.items()))
     if changed:
@@ -112,10 +122,10 @@ def _describe(cfg: Config, path: Path, data: Dataset) -> None:
         )
 
 
-def _create(cfg: Config, path: Path, data: Dataset) -> None:
+def _create(
+    cfg: Config, path: Path, data: Dataset, directions: tuple[Direction, ...]
+) -> None:
     vocabulary = data.tokenizers.source.size, data.tokenizers.target.size
-    learnt = [(one.source, one.target) for one in dataset.training(cfg.data)]
-    directions = tuple(dict.fromkeys(learnt))
     described = Description(cfg, vocabulary, data.fingerprint, directions)
     folder.create(path, described, data.tokenizers)
 
@@ -141,7 +151,7 @@ def _with_tokens(
     console.print(f"Batches of data.tokens={tokens} target positions fit into memory.")
     cfg = _of_tokens(cfg, tokens)
     if processes.first():
-        _create(cfg, path, data)
+        _create(cfg, path, data, folder.describe(path).directions)
     return cfg
 
 

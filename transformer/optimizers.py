@@ -1,11 +1,19 @@
 """Learning-rate schedules, and the optimizer as a chain of transformations."""
 
+import re
+from collections.abc import Hashable, Sequence
+from functools import partial
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import optax
 
 from transformer.axes import Params
 from transformer.config import OptimizerConfig
+from transformer.errors import InputError
+
+FROZEN, TRAINED = "frozen", "trained"
 
 
 def inverse_sqrt(peak: float, warmup: int) -> optax.Schedule:
@@ -56,7 +64,42 @@ def _matrices(params: Params) -> Params:
 
 
 def make(cfg: OptimizerConfig, steps: int) -> optax.GradientTransformation:
-    """Clip, then Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
+    """Clip, then Adam with decoupled weight decay (Loshchilov & Hutter 2019).
+
+    Raises:
+        InputError: by `init`, if a pattern of `optimizer.freeze` begins no path.
+    """
+    if not cfg.freeze:
+        return _adam(cfg, steps)
+    kinds: dict[Hashable, optax.GradientTransformation] = {
+        FROZEN: optax.set_to_zero(),
+        "trained": _adam(cfg, steps),
+    }
+    return optax.partition(kinds, partial(_kinds, cfg.freeze))
+
+
+def _kinds(patterns: Sequence[str], params: Params) -> Params:
+    """Which of the two optimizers each parameter has."""
+    unused = set(patterns)
+
+    def kind(path: Any, leaf: jax.Array) -> str:
+        del leaf
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        inside = name.removeprefix("params/")
+        matching = {pattern for pattern in patterns if re.match(pattern, inside)}
+        unused.difference_update(matching)
+        return FROZEN if matching else TRAINED
+
+    kinds = jax.tree_util.tree_map_with_path(kind, params)
+    if unused:
+        raise InputError(
+            f"optimizer.freeze names {', '.join(sorted(unused))}, but no parameter "
+            f"begins so. There are {', '.join(params['params'])}."
+        )
+    return kinds
+
+
+def _adam(cfg: OptimizerConfig, steps: int) -> optax.GradientTransformation:
     return optax.chain(
         optax.clip_by_global_norm(cfg.max_norm),
         optax.adamw(
@@ -69,3 +112,9 @@ def make(cfg: OptimizerConfig, steps: int) -> optax.GradientTransformation:
             mask=_matrices,
         ),
     )
+
+
+def updates(state: optax.OptState) -> int:
+    """How many an optimizer has made, those of an inherited state included."""
+    counts = optax.tree.get_all_with_path(state, "count")
+    return max(int(count) for _, count in counts)

@@ -12,6 +12,7 @@ from typing import NamedTuple, NoReturn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax.sharding import Mesh
 from rich.console import Console
 
@@ -41,6 +42,9 @@ from transformer.weights import NAME
 
 log = logging.getLogger(__name__)
 
+STATE = "training"
+"""The item of every checkpoint that holds what only training needs."""
+
 MOST_SKIPPED = 10
 """Updates in a row that may be left out before the run stops."""
 
@@ -64,12 +68,19 @@ class Progress(NamedTuple):
         return self._replace(since_best=self.since_best + 1)
 
 
+class Start(NamedTuple):
+    """What a run begins with instead of chance."""
+
+    params: Params
+    opt_state: optax.OptState | None = None
+
+
 class Run:
     """One training run in one folder, new or continued.
 
     Args:
         objective: its mesh may be another than before.
-        init: parameters to start a new run from, instead of random ones.
+        init: what to start a new run from, instead of random parameters.
     """
 
     def __init__(
@@ -79,7 +90,7 @@ class Run:
         data: Dataset,
         console: Console,
         objective: Objective,
-        init: Params | None = None,
+        init: Start | None = None,
     ) -> None:
         self._cfg, self._path, self._console = cfg, path, console
         self._objective = objective
@@ -100,6 +111,9 @@ class Run:
         )
         self._progress, self._waited = Progress(), 0.0
         self._state = self._begin(init)
+        self._before = optimizers.updates(self._state.opt_state) - (
+            int(self._state.step) - int(self._state.skipped)
+        )
 
     def train(self) -> Params:
         """Trains to the end and returns the parameters to translate with.
@@ -149,19 +163,20 @@ class Run:
             "The same command continues."
         )
 
-    def _begin(self, init: Params | None) -> TrainState:
+    def _begin(self, init: Start | None) -> TrainState:
         """The state of the newest intact checkpoint, or a new one."""
         made_of = self._objective, self._optimizer, self._cfg.training.seed
         number = self._checkpoints.newest()
         if number is None:
             state = first_state(*made_of)
-            return state if init is None else state._replace(params=init)
+            given = init._asdict() if init else {}
+            return state._replace(**{k: v for k, v in given.items() if v is not None})
         like = abstract_state(*made_of)
         items, notes = self._checkpoints.load(number, _items(like))
         self._progress = Progress(**notes["progress"])
         self._stream.set_state(notes["data"])
         self._console.print(f"Continuing after update {number:,}.")
-        return items["training"]._replace(params=items[NAME])
+        return items[STATE]._replace(params=items[NAME])
 
     def _save(self, step: int) -> None:
         notes = {
@@ -206,7 +221,7 @@ class Run:
                 f"a row, the last of them {step}. Lower optimizer.peak="
                 f"{self._cfg.optimizer.peak}; the last checkpoint is intact."
             )
-        rate = {"learning rate": np.asarray(self._rate(step - 1)).item()}
+        rate = {"learning rate": np.asarray(self._rate(step - 1 + self._before)).item()}
         waited, self._waited = self._waited, 0.0
         values |= rate | {"padding": self._plan.padding}
         journal.step(step, values, waited)
@@ -276,4 +291,4 @@ def _plan(cfg: Config, data: Dataset) -> Plan:
 
 def _items(state: TrainState) -> Items:
     """Parameters apart from what only training needs."""
-    return {NAME: state.params, "training": state._replace(params=())}
+    return {NAME: state.params, STATE: state._replace(params=())}
