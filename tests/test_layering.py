@@ -25,6 +25,7 @@ RUNGS: list[dict[str, str]] = [
         "checks": "",
         "cleaning": "errors marks",
         "constraints": "largest rules search selects symbols",
+        "downloads": "errors",
         "dropout": "",
         "embeddings": "products",
         "faults": "alphabets cleaning marks text",
@@ -69,7 +70,7 @@ RUNGS: list[dict[str, str]] = [
     },
     {
         "batches": "packing portions store symbols",
-        "corpora": "cleaning compression errors phrasebook",
+        "corpora": "cleaning compression errors phrasebook sources",
         "dataset": (
             "batches cleaning config corpora encoding errors marks mixture pieces "
             "reports selection store text tokenizer"
@@ -83,6 +84,7 @@ RUNGS: list[dict[str, str]] = [
         "reports": "batches cleaning store tokenizer",
         "seating": "search strategies symbols",
         "selection": "cleaning corpora errors faults marks store workers",
+        "sources": "downloads errors store",
         "store": "errors",
     },
     {
@@ -125,8 +127,7 @@ RUNGS: list[dict[str, str]] = [
             "strategies symbols tokenizer"
         ),
         "traces": (
-            "alignments heads observations scoring seating symbols tokenizer "
-            "translator"
+            "alignments heads observations scoring seating symbols tokenizer translator"
         ),
         "translator": (
             "alignments axes cleaning devices engine errors lines model networks "
@@ -188,7 +189,8 @@ LEAVES = (
 SEARCH = "search sampling strategies rules selects constraints".split()
 DATA = (
     "sentences text spans links placing markup checks segmentation tokenizer "
-    "vocabulary phrases terms mbr cleaning compression corpora mixture portions store "
+    "vocabulary phrases terms mbr cleaning compression downloads sources corpora mixture "
+    "portions store "
     "batches dataset phrasebook reports alphabets faults marks workers selection "
     "encoding pieces pages packing"
 ).split()
