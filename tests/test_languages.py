@@ -47,6 +47,7 @@ def cfg(tmp_path_factory):
             valid=tuple(name.removesuffix("@2") for name in names),
             tokens=256,
             max_length=64,
+            keep=("overlap",),
         ),
         optimizer=OptimizerConfig(peak=1e-2, warmup=20),
         training=TrainingConfig(

@@ -79,6 +79,7 @@ def cfg(corpus):
             target="de",
             tokens=128,
             max_length=64,
+            keep=("overlap",),
         ),
         optimizer=OptimizerConfig(peak=1e-2, warmup=4),
         training=TrainingConfig(
