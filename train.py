@@ -3,8 +3,9 @@
     python train.py                                       the quickstart
     python train.py EXPERIMENT [--data.… --model.… --optimizer.… --training.…]
 
-EXPERIMENT is one of quickstart, multi30k, base and big; every setting of it can be
-changed. A folder that exists is continued exactly where it stopped.
+EXPERIMENT is one of quickstart, multi30k, base, big, wmt14-en-de, wmt14-en-fr and
+iwslt14-de-en; every setting of it can be changed. A folder that exists is continued
+exactly where it stopped.
 """
 
 import difflib

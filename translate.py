@@ -91,19 +91,19 @@ class Command:
 
 def check(command: Command) -> None:
     """Raises `InputError` for arguments that contradict each other."""
-    judged = command.reference is not None
-    if command.input is None and (judged or command.output is not None):
+    scored = command.reference is not None
+    if command.input is None and (scored or command.output is not None):
         raise InputError("--output and --reference need --input.")
-    if command.input is not None and command.output is None and not judged:
+    if command.input is not None and command.output is None and not scored:
         raise InputError("--input needs --output or --reference.")
-    if command.against is not None and not judged:
+    if command.against is not None and not scored:
         raise InputError("--against needs --reference.")
-    if judged and (command.json or command.alignments or command.search.n_best > 1):
+    if scored and (command.json or command.alignments or command.search.n_best > 1):
         raise InputError(
             "--reference scores one plain translation a line. Leave out --json, "
             "--alignments and --n-best."
         )
-    if judged and shards.parse(command.shard) != ALONE:
+    if scored and shards.parse(command.shard) != ALONE:
         raise InputError("--reference scores a whole file, not a --shard of it.")
     if shards.parse(command.shard) != ALONE and command.input is None:
         raise InputError("--shard needs --input and --output.")

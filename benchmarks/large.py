@@ -53,7 +53,7 @@ def settings(folder: Path, tokens: int) -> Config:
     """The base experiment on this corpus."""
     cfg = experiments.base()
     train, valid = (str(folder / name) for name in ("train", "valid"))
-    data = replace(cfg.data, train=train, valid=valid, test=None, target="hi")
+    data = replace(cfg.data, train=(train,), valid=(valid,), target="hi")
     return replace(cfg, data=replace(data, tokens=tokens))
 
 
@@ -80,7 +80,7 @@ def main(folder: Path, pairs: int = 10_000_000, tokens: int = 8192) -> None:
     prepared = time.perf_counter()
     lengths = batches.lengths(data.store)
     shapes = batches.shapes(lengths[data.fitting], tokens)
-    plan = Plan(lengths, data.fitting, shapes, 1, 0)
+    plan = Plan(lengths, data.rates, shapes, 1, 0)
     planned = time.perf_counter()
     plan.batch(plan.per_epoch)
     shuffled = time.perf_counter()

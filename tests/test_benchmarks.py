@@ -10,9 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import batching, compare, curve, flops, memory, plan, scaling, train
+from benchmarks import (
+    batching,
+    compare,
+    curve,
+    flops,
+    memory,
+    plan,
+    quality,
+    scaling,
+    train,
+)
 from benchmarks.work import CommonWork, Work, task
 from transformer import batches
+from transformer.metrics import Score
 
 SMALL = CommonWork(tokens=64, length=8, vocabulary=64, layers=1)
 
@@ -142,3 +153,26 @@ def test_curves_of_both_types_begin_alike_and_seeds_differ():
     one, half, other = (curve.losses(command, run) for run in curve.RUNS)
     np.testing.assert_allclose(half, one, rtol=0.01)
     assert (one != other).all() and (one != half).any()
+
+
+def test_published_scores_know_no_case_and_no_space_before_a_comma():
+    references = ["Ein Hund, der läuft.", "Die „Katze“ schläft & träumt."]
+    lowered = [line.lower().replace(",", " ,") for line in references]
+    score = quality.moses_bleu(lowered, references, "de")
+    assert score.value == pytest.approx(100)
+    assert "case:lc" in score.signature and "tok:none" in score.signature
+    assert quality.moses_bleu([references[0]] * 2, references, "de").value < 70
+
+
+def test_a_table_has_a_row_a_model_and_their_mean():
+    rows = [
+        quality.Row(name, 1_831_424, 9000, [Score("BLEU", value, "signed")])
+        for name, value in (("one", 40.0), ("other", 42.0))
+    ]
+    assert "mean" not in quality.report(rows[:1])
+    header, rule, *body, mean, empty, signature = quality.report(rows).splitlines()
+    assert header.count("|") == rule.count("|") == mean.count("|")
+    assert [line.split(" | ")[-1] for line in body] == ["40.00 |", "42.00 |"]
+    assert "1.83 M" in body[0] and "9,000" in body[0]
+    assert mean.startswith("| mean of 2 ") and "41.00" in mean
+    assert (empty, signature) == ("", "`BLEU signed`")

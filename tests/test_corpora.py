@@ -352,3 +352,19 @@ def test_fingerprints_of_files_with_one_name_stay_apart():
     assert corpora.together([one, one]) == one
     assert corpora.together([one, other]) == one | {"train.en (2)": "c"}
     assert corpora.together([one, other]) != corpora.together([other, one])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hf:wmt/wmt14/de-en#validation",
+        "sacrebleu:wmt14/full",
+        "mtdata:Statmt-europarl-7-deu-eng",
+        "http://localhost:8000/a-b.{}.gz#sha256=en:0a,de:0b",
+    ],
+)
+def test_names_of_corpora_elsewhere_take_directions_and_weights_too(name):
+    plain = Corpus(name, "en", "de")
+    assert corpora.parse(name, "en", "de") == plain
+    spelled = f"bt={name}:de-en@0.5"
+    assert corpora.parse(spelled, "en", "fr") == Corpus(name, "de", "en", "bt", 0.5)

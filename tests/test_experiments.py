@@ -5,6 +5,7 @@ import json
 import jax
 import jax.numpy as jnp
 import pytest
+import sacrebleu
 
 from transformer import experiments, settings
 from transformer.config import Config
@@ -16,7 +17,7 @@ EXPERIMENTS = pytest.mark.parametrize("name", experiments.ALL)
 @EXPERIMENTS
 def test_an_experiment_says_what_it_is_and_has_settings(name):
     make = experiments.ALL[name]
-    assert make.__name__ == name
+    assert make.__name__ == name.replace("-", "_")
     assert (make.__doc__ or "").strip()
     assert isinstance(make(), Config)
     assert make() == make()
@@ -57,3 +58,17 @@ def test_the_first_experiment_needs_no_files():
     data = experiments.quickstart().data
     for name in (*data.train, *data.valid, *data.test):
         assert name.startswith("phrasebook:")
+
+
+@EXPERIMENTS
+def test_the_corpora_of_an_experiment_can_have_their_languages(name):
+    """Those elsewhere are not fetched: only that their names can be is looked at."""
+    data = experiments.ALL[name]().data
+    for corpus in (*data.train, *data.valid, *data.test):
+        kind, _, rest = corpus.partition(":")
+        if kind == "hf":
+            sides = {data.source, data.target}
+            assert set(rest.partition("#")[0].rsplit("/")[-1].split("-")) == sides
+        if kind == "sacrebleu":
+            pairs = sacrebleu.DATASETS[rest].langpairs
+            assert f"{data.source}-{data.target}" in pairs

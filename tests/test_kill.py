@@ -68,7 +68,7 @@ from transformer import dataset, experiments, workers
 if __name__ == "__main__":
     workers.FEW = 1
     cfg = experiments.quickstart()
-    data = replace(cfg.data, train=sys.argv[1], valid=sys.argv[2], test=None)
+    data = replace(cfg.data, train=(sys.argv[1],), valid=(sys.argv[2],), test=())
     model = replace(cfg.model, vocab_size=400)
     print("begun", flush=True)
     dataset.prepare(replace(cfg, data=data, model=model))

@@ -20,11 +20,12 @@ RUNGS: list[dict[str, str]] = [
         "symbols": "",
     },
     {
+        "alphabets": "",
         "attention": "positions products",
         "checks": "",
-        "alphabets": "",
         "cleaning": "errors marks",
         "constraints": "largest rules search selects symbols",
+        "downloads": "errors",
         "dropout": "",
         "embeddings": "products",
         "faults": "alphabets cleaning marks text",
@@ -47,10 +48,10 @@ RUNGS: list[dict[str, str]] = [
         "phrases": "errors symbols text tokenizer",
         "placing": "links text",
         "portions": "",
-        "progress": "",
         "positions": "",
         "processes": "errors",
         "products": "",
+        "progress": "",
         "reference": "axes config symbols",
         "remat": "",
         "rules": "errors search symbols",
@@ -69,10 +70,10 @@ RUNGS: list[dict[str, str]] = [
     },
     {
         "batches": "packing portions store symbols",
-        "corpora": "cleaning compression errors phrasebook",
+        "corpora": "cleaning compression errors phrasebook sources",
         "dataset": (
-            "batches cleaning config corpora encoding errors marks mixture reports "
-            "pieces selection store text tokenizer"
+            "batches cleaning config corpora encoding errors marks mixture pieces "
+            "reports selection store text tokenizer"
         ),
         "devices": "store",
         "encoding": "cleaning config corpora selection store tokenizer workers",
@@ -83,6 +84,7 @@ RUNGS: list[dict[str, str]] = [
         "reports": "batches cleaning store tokenizer",
         "seating": "search strategies symbols",
         "selection": "cleaning corpora errors faults marks store workers",
+        "sources": "downloads errors store",
         "store": "errors",
     },
     {
@@ -99,14 +101,14 @@ RUNGS: list[dict[str, str]] = [
             "text traces translator"
         ),
         "engine": "axes errors networks parallel search seating strategies",
-        "judgement": "corpora errors metrics",
-        "loading": "axes devices errors folder model tokenizer translator weights",
         "explanations": (
             "alignments errors lexicons neighbours parts scoring seating strategies "
             "symbols tasks text tokenizer traces translator trees"
         ),
+        "judgement": "corpora errors metrics",
         "lexicons": "axes errors neighbours text tokenizer translator",
         "lines": "alignments checks links markup parts placing spans tasks text",
+        "loading": "axes devices errors folder model tokenizer translator weights",
         "networks": "attention axes model search",
         "observations": "attention axes embeddings layers model positions",
         "options": (
@@ -137,13 +139,13 @@ RUNGS: list[dict[str, str]] = [
     },
     {
         "evaluation": (
-            "axes batches cleaning config dataset errors metrics parallel step store "
-            "strategies tokenizer translator"
+            "axes batches cleaning config dataset errors metrics parallel step "
+            "store strategies tokenizer translator"
         ),
         "experiments": "config",
         "finetuning": (
-            "checkpoints config dataset errors folder optimizers parallel pieces step "
-            "tokenizer training update vocabulary weights"
+            "checkpoints config dataset errors folder optimizers parallel pieces "
+            "step tokenizer training update vocabulary weights"
         ),
         "fit": (
             "batches budget config dataset errors evaluation finetuning folder "
@@ -169,8 +171,8 @@ RUNGS: list[dict[str, str]] = [
     {
         "train": "config errors experiments fit folder pages processes scripts",
         "transformer": (
-            "attention config embeddings errors explanations loading model positions "
-            "search strategies translator"
+            "attention config embeddings errors explanations loading model "
+            "positions search strategies translator"
         ),
         "translate": (
             "cleaning corpora errors insights judgement options scripts shards "
@@ -187,7 +189,8 @@ LEAVES = (
 SEARCH = "search sampling strategies rules selects constraints".split()
 DATA = (
     "sentences text spans links placing markup checks segmentation tokenizer "
-    "vocabulary phrases terms mbr cleaning compression corpora mixture portions store "
+    "vocabulary phrases terms mbr cleaning compression downloads sources corpora mixture "
+    "portions store "
     "batches dataset phrasebook reports alphabets faults marks workers selection "
     "encoding pieces pages packing"
 ).split()

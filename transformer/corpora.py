@@ -4,6 +4,7 @@
     FILE.tsv            source, tab, target
     FILE.jsonl          {"en": …, "de": …} or {"translation": {"en": …, "de": …}} a line
     phrasebook:train    the built-in corpus; also phrasebook:valid and phrasebook:test
+    https://…  hf:…  sacrebleu:…  mtdata:…      corpora elsewhere, as in `sources`
 
 Every file may end in .gz, .xz, .zst or .bz2 as well. Of several corpora each can say
 more for itself: `[TAG=]NAME[:SOURCE-TARGET][@WEIGHT]`.
@@ -23,7 +24,7 @@ from itertools import chain, count, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from transformer import phrasebook
+from transformer import phrasebook, sources
 from transformer.cleaning import Pair
 from transformer.compression import DAMAGED, OPENERS
 from transformer.errors import InputError
@@ -104,6 +105,8 @@ def files(corpus: Corpus) -> list[Path]:
     """The one or two files of a corpus; none for the phrasebook."""
     if corpus.name.startswith(PHRASEBOOK):
         return []
+    if sources.known(corpus.name):
+        return sources.files(corpus.name, (corpus.source, corpus.target))
     if _format(Path(corpus.name)) in (".tsv", ".jsonl"):
         return [_existing(Path(corpus.name))]
     prefix = corpus.name

@@ -16,6 +16,7 @@ from transformer import (
     selection,
     tokenizer,
 )
+from transformer.batches import Plan
 from transformer.cleaning import Pair, Report
 from transformer.config import Config, DataConfig
 from transformer.corpora import Corpus
@@ -49,6 +50,13 @@ class Dataset(NamedTuple):
     def fitting(self) -> Bool[np.ndarray, " n"]:
         """Which pairs of the store are short enough."""
         return self.rates > 0
+
+    def plan(self, cfg: Config) -> Plan:
+        """Which pairs make which batch."""
+        lengths = batches.lengths(self.store)
+        shapes = batches.shapes(lengths[self.fitting], cfg.data.budget)
+        accumulate, seed = cfg.data.accumulate, cfg.training.seed
+        return Plan(lengths, self.rates, shapes, accumulate, seed)
 
 
 def training(cfg: DataConfig) -> list[Corpus]:

@@ -79,7 +79,8 @@ def _clean(corpus: Corpus, cleaner: Cleaner) -> tuple[Kept, Report]:
     if not kept.any():
         raise InputError(
             f"No pair is left of the corpus {corpus}: {report.read} read, "
-            f"dropped as {dict(report.dropped)}."
+            f"dropped as {dict(report.dropped)}. Give other text, or name rules that "
+            "shall only report with data.keep."
         )
     return kept, report
 

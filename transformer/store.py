@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,10 +68,8 @@ def collect(pairs: Iterable[tuple[Ids, Ids]]) -> Store:
 
 def _side(sentences: Sequence[Ids]) -> Side:
     offsets = np.cumsum([0, *map(len, sentences)])
-    ids = np.empty(offsets[-1], np.uint32)
-    for begin, end, sentence in zip(offsets, offsets[1:], sentences, strict=False):
-        ids[begin:end] = sentence
-    return Side(ids, offsets)
+    ids = chain.from_iterable(sentences)
+    return Side(np.fromiter(ids, np.uint32, int(offsets[-1])), offsets)
 
 
 def write(path: Path, parts: Iterable[Store]) -> None:

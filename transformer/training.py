@@ -26,7 +26,7 @@ from transformer import (
     weights,
 )
 from transformer.axes import Params
-from transformer.batches import Batch, Plan
+from transformer.batches import Batch
 from transformer.checkpoints import Checkpoints, Items
 from transformer.config import Config
 from transformer.dataset import Dataset
@@ -88,7 +88,7 @@ class Run:
         self._evaluate = Evaluator(
             cfg, objective, data.tokenizers, data.valid, cfg.training.eval_sentences
         )
-        self._plan = _plan(cfg, data)
+        self._plan = data.plan(cfg)
         held = partial(parallel.held, objective.mesh)
         self._stream = batches.stream(data.store, self._plan, cfg.training.steps, held)
         self._weights = weights.of(path)
@@ -196,9 +196,7 @@ class Run:
         update = Update(
             self._objective, self._optimizer, self._cfg.data, self._state, shapes
         )
-        self._console.print(
-            f"Compiled the training programs in {update.seconds:.1f} s."
-        )
+        self._console.print(f"Compiled for training in {update.seconds:.1f} s.")
         return update
 
     def _journal(self) -> Journal | Silence:
@@ -281,13 +279,6 @@ def _stopping(interrupts: Interrupts, before: Outcome | None) -> bool:
     if not processes.several():
         return interrupts.received
     return before is not None and bool(before.interrupted)
-
-
-def _plan(cfg: Config, data: Dataset) -> Plan:
-    lengths = batches.lengths(data.store)
-    shapes = batches.shapes(lengths[data.fitting], cfg.data.budget)
-    accumulate, seed = cfg.data.accumulate, cfg.training.seed
-    return Plan(lengths, data.fitting, shapes, accumulate, seed)
 
 
 def _items(state: TrainState) -> Items:
