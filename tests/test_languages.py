@@ -45,7 +45,6 @@ def cfg(tmp_path_factory):
         data=DataConfig(
             train=names,
             valid=tuple(name.removesuffix("@2") for name in names),
-            keep=("overlap",),
             tokens=256,
             max_length=64,
             keep=("overlap",),

@@ -76,7 +76,6 @@ def cfg(corpus):
         data=DataConfig(
             train=(str(corpus),),
             valid=(str(corpus),),
-            keep=("overlap",),
             target="de",
             tokens=128,
             max_length=64,

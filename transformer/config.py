@@ -56,9 +56,9 @@ class DataConfig:
 
     A corpus is a prefix (`train` means train.en and train.de for the languages en and
     de), one .tsv or .jsonl file, one elsewhere (https://…, hf:…, sacrebleu:…, mtdata:…,
-    as in docs/corpora-by-name.md), or `phrasebook:train|valid|test`, the built-in one. Text
-    files may end in .gz, .xz, .zst or .bz2. Behind it may stand a direction of its own,
-    and a weight, and before it a tag: `bt=more:en-de@0.5`.
+    as in docs/corpora-by-name.md), or `phrasebook:train|valid|test`, the built-in one.
+    Text files may end in .gz, .xz, .zst or .bz2. Behind it may stand a direction of its
+    own, and a weight, and before it a tag: `bt=more:en-de@0.5`.
     """
 
     train: tuple[str, ...] = ("phrasebook:train",)
