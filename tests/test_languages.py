@@ -45,9 +45,9 @@ def cfg(tmp_path_factory):
         data=DataConfig(
             train=names,
             valid=tuple(name.removesuffix("@2") for name in names),
-            keep=("overlap",),
             tokens=256,
             max_length=64,
+            keep=("overlap",),
         ),
         optimizer=OptimizerConfig(peak=1e-2, warmup=20),
         training=TrainingConfig(

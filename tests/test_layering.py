@@ -189,10 +189,9 @@ LEAVES = (
 SEARCH = "search sampling strategies rules selects constraints".split()
 DATA = (
     "sentences text spans links placing markup checks segmentation tokenizer "
-    "vocabulary phrases terms mbr cleaning compression downloads sources corpora mixture "
-    "portions store "
-    "batches dataset phrasebook reports alphabets faults marks workers selection "
-    "encoding pieces pages packing"
+    "vocabulary phrases terms mbr cleaning compression downloads sources corpora "
+    "mixture portions store batches dataset phrasebook reports alphabets faults "
+    "marks workers selection encoding pieces pages packing"
 ).split()
 PLAIN = [*DATA, "reference"]
 IMPORTERS = {

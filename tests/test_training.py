@@ -76,10 +76,10 @@ def cfg(corpus):
         data=DataConfig(
             train=(str(corpus),),
             valid=(str(corpus),),
-            keep=("overlap",),
             target="de",
             tokens=128,
             max_length=64,
+            keep=("overlap",),
         ),
         optimizer=OptimizerConfig(peak=1e-2, warmup=4),
         training=TrainingConfig(
