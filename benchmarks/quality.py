@@ -1,8 +1,8 @@
 """Scores of models: python -m benchmarks.quality MODEL … --input F --reference G.
 
 Prints a row for each model, and their mean if there are several, e.g. three seeds.
-Published scores of Multi30k are BLEU of lower-cased Moses tokens, some two points above
-sacreBLEU's of cased text: both are given, with their signatures, and chrF.
+Published scores of Multi30k are BLEU of lower-cased Moses tokens, which says something
+else than sacreBLEU's of cased text: both are given, with their signatures, and chrF.
 """
 
 from collections.abc import Sequence

@@ -21,6 +21,19 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_num_cpu_devices", 8)
 
 
+LONGEST = [
+    "test_processes.py",
+    "test_kill.py",
+    "test_training.py",
+    "test_benchmarks.py",
+]
+"""Begun first, so that no worker is left with one of them when the others are done."""
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory):
     """Keeps stores and compiled programs of tests out of the user's cache."""

@@ -1,7 +1,7 @@
 """Whatever the scores say, phrases occur; on all translations of a small vocabulary."""
 
 from functools import partial
-from itertools import product
+from itertools import chain, product
 
 import jax
 import jax.numpy as jnp
@@ -286,7 +286,9 @@ def test_all_that_a_narrow_beam_finds_contains_the_phrases(seed, wish, eos, widt
         found = tables.beam(
             Banked(phrases), table, width=width, limit=LENGTH, rules=(rule,)
         )
-        assert len(found) >= 1
+        # One hypothesis alone can begin a phrase in the middle of another, for good.
+        tangled = len({*chain(*wish[0])}) < size(wish[0])
+        assert found or (width == 1 and tangled)
         assert not any(unmet(wish, one.tokens[:-1]) for one in found)
 
 

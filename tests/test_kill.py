@@ -17,7 +17,7 @@ import transformer
 
 ROOT = Path(__file__).parents[1]
 
-KILLS = int(os.environ.get("KILLS", "3"))
+KILLS = int(os.environ.get("KILLS", "2"))
 
 
 def start(command, path):

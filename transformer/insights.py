@@ -56,7 +56,8 @@ def show(
     if views.compare is not None:
         compared = comparisons.compare(translator, *views.compare)
         form(compared, walks.compared(compared))
-    for raw in texts or views.compare or ():
+    drawn = views.explain or views.html is not None
+    for raw in (texts or views.compare or ()) if drawn else ():
         told.append(explanations.explain(translator, raw, strategy=search))
         if views.explain:
             form(told[-1], walks.walk(told[-1]))
