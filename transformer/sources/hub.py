@@ -40,7 +40,7 @@ def rows(repository: str, configuration: str, split: str) -> Iterator[dict[str, 
     """The columns with text, in one language or in several, row by row."""
     import datasets  # pyright: ignore[reportMissingImports]
 
-    loaded = datasets.load_dataset(repository, configuration, split=split)
+    loaded: Any = datasets.load_dataset(repository, configuration, split=split)
     texts = [
         column
         for column, feature in loaded.features.items()

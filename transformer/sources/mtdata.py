@@ -5,6 +5,7 @@ Its index takes ten seconds to import, so it is left alone until it is needed.
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from transformer import downloads, store
 from transformer.downloads import Remote
@@ -49,14 +50,14 @@ def pairs(identity: str, first: str, second: str) -> Iterator[tuple[str, str]]:
             f"MTData knows no corpus {identity!r}. It names those that it knows: "
             f"mtdata list -id -l {asked[0]}-{asked[1]}"
         )
-    has = entry.did.langs
+    has: Any = entry.did.langs
     fits, swapped = BCP47Tag.check_compat_swap(asked, has) if len(has) == 2 else (0, 0)
     if not fits:
         raise InputError(
             f"The corpus {identity!r} is in {entry.lang_str}, not in {first} and "
             f"{second}."
         )
-    cache = Cache(store.cache() / "downloads" / "mtdata")
+    cache: Any = Cache(store.cache() / "downloads" / "mtdata")
     cache.download = _download
     parser = Parser(cache.get_entry(entry), ext=entry.in_ext or None, ent=entry)
     for record in parser.read_segs():
