@@ -14,7 +14,7 @@ from transformer.config import (
 def quickstart() -> Config:
     """English to Hindi on the built-in phrasebook: minutes on a laptop CPU.
 
-    1.2 M parameters. 2:06 minutes on two cores, compilation and scoring included.
+    1.2 M parameters. 2:05 minutes on two cores, compilation and scoring included.
     Held-out sentences: sacreBLEU 95.84, chrF 97.51, beam 4. One seed.
     """
     return Config(

@@ -182,7 +182,6 @@ def _print(console: Console, result: Evaluations) -> None:
             console.print(f"  → [b]{escape(sample.translation)}[/b]")
             if sample.reference:
                 console.print(f"  = {escape(sample.reference)}", style="dim")
-            console.print(f"  = {escape(sample.reference)}", style="dim")
 
 
 def _trim(path: Path, last: int) -> list[dict[str, Any]]:
