@@ -1,6 +1,6 @@
 """Preparing ten million pairs: time, memory, and what a second start takes.
 
-    python -m benchmarks.large --folder /tmp/large
+    python -m benchmarks.large --folder large
 
 Writes a corpus once: fillings of the phrasebook's patterns, in written and in plain
 form by turns. Prepares it in a process of its own, in a cache beside it, and says what

@@ -134,7 +134,7 @@ RUNGS: list[dict[str, str]] = [
             "parallel parts scoring search seating strategies symbols tasks terms "
             "tokenizer"
         ),
-        "trees": "axes largest model networks search seating strategies symbols",
+        "trees": "axes largest model networks search seating strategies symbols traces",
         "verification": "axes config reference seating strategies tokenizer translator",
     },
     {

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 
 from transformer import search, seating
 from transformer.axes import Params
@@ -22,6 +22,7 @@ from transformer.networks import Alone, Memory
 from transformer.search import IMPOSSIBLE, Ask, State
 from transformer.strategies import Beam
 from transformer.symbols import EOS, PAD
+from transformer.traces import row
 
 SHOWN = 2
 """Continuations looked at in each step, as a multiple of the beam."""
@@ -69,10 +70,8 @@ def grown(
     model: Transformer, params: Params, ids: tuple[int, ...], strategy: Beam
 ) -> Tree:
     """The tree of the search for the translation of `ids`, which end with EOS."""
-    source = np.full((1, seating.room(len(ids))), PAD, np.int32)
-    source[0, : len(ids)] = ids
     ask = Ask(jnp.array([seating.most(len(ids))]))
-    memory, state = _begun(model, params, source, strategy)
+    memory, state = _begun(model, params, row(ids), strategy)
     nodes: tuple[Node, ...] = ()
     leaves = [-1] * strategy.width  # the node of each hypothesis under way
     while bool(search.alive(state)[0]):
@@ -87,7 +86,7 @@ def grown(
 
 
 def _begun(
-    model: Transformer, params: Params, source: Int[np.ndarray, "1 S"], strategy: Beam
+    model: Transformer, params: Params, source: Int[Array, "1 S"], strategy: Beam
 ) -> tuple[Memory, State]:
     """What is known of the source, and the search before its first step."""
     network = Alone(model)
