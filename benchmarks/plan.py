@@ -17,6 +17,7 @@ from benchmarks import flops
 from transformer import batches, parallel
 from transformer.batches import Shape
 from transformer.config import ModelConfig
+from transformer.losses import Criterion
 from transformer.model import Transformer
 from transformer.step import Objective, loss_sum
 
@@ -34,7 +35,7 @@ LAYERS = dict.fromkeys(("encoder_layers", "decoder_layers"), DEPTH)
 CFG = ModelConfig(
     vocab_size=VOCABULARY, dim=DIM, hidden_dim=8192, num_heads=16, norm="pre", **LAYERS
 )
-OBJECTIVE = Objective(Transformer(CFG, jnp.bfloat16), 0.1, parallel.alone())
+OBJECTIVE = Objective(Transformer(CFG, jnp.bfloat16), Criterion(0.1), parallel.alone())
 TOKEN, KEY = jnp.zeros((1, 1), jnp.int32), jax.random.key(0)
 PARAMS = jax.eval_shape(partial(OBJECTIVE.model.init, train=False), KEY, TOKEN, TOKEN)
 Costs = dict[str, float]

@@ -28,6 +28,7 @@ from transformer.config import (
     TrainingConfig,
 )
 from transformer.errors import InputError
+from transformer.losses import Criterion
 from transformer.model import Transformer
 from transformer.step import Objective, TrainState, initial_state, train_step
 from transformer.store import Store
@@ -126,7 +127,7 @@ class Task(NamedTuple):
     def step(self) -> Update:
         """The pure update with this task's loss."""
         smoothing = self.cfg.training.label_smoothing
-        objective = Objective(self.model, smoothing, parallel.alone())
+        objective = Objective(self.model, Criterion(smoothing), parallel.alone())
         step = partial(train_step, objective, self.optimizer)
 
         def update(state: TrainState, batch: Batch) -> tuple[TrainState, Any]:

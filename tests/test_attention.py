@@ -147,10 +147,30 @@ def test_what_is_stored_is_attended_to_as_before():
     )
 
 
+def test_dropout_thins_the_weights_in_training_alone():
+    """Each head looks at itself alone, so that its weight is 1 before it is thinned."""
+    x = jax.random.normal(jax.random.key(0), (40, 1, N * H))
+    module = MultiHeadAttention(N * H, N, rate=0.5)
+    args = x, jnp.ones((1, 1, 1), bool), jnp.zeros((40, 1), jnp.int32)
+    variables: Any = module.init(jax.random.key(0), *args, args[-1], method=itself)
+    variables["params"]["output"]["kernel"] = jnp.eye(N * H).reshape(N, H, N * H)
+
+    def run(**rest):
+        kv = module.apply(variables, x, args[-1], method="keys_values")
+        mixed = module.apply(variables, x, kv, args[1], args[2], **rest)
+        return np.array(mixed).reshape(-1, H)
+
+    whole = run(train=False)
+    thinned = run(train=True, rngs={"dropout": jax.random.key(1)})
+    gone = (thinned == 0).all(axis=-1)
+    np.testing.assert_allclose(thinned, np.where(gone[:, None], 0, 2 * whole), 1e-5)
+    assert 0.2 < gone.mean() < 0.8
+
+
 def itself(module, x, mask, query_positions, key_positions):
     """Self-attention."""
     kv = module.keys_values(x, key_positions)
-    return module(x, kv, mask, query_positions)
+    return module(x, kv, mask, query_positions, train=False)
 
 
 def make(dtype: Any = jnp.float32, **rotation):
@@ -204,7 +224,7 @@ def test_step_by_step_with_a_written_cache_is_causal_attention_at_once():
         new: Any = module.apply(variables, x, at, method="keys_values")
         kv = attention.write(past, new, at[:, 0])
         seen = jnp.broadcast_to(jnp.arange(T) <= t, (B, 1, T))
-        return module.apply(variables, x, kv, seen, at), kv
+        return module.apply(variables, x, kv, seen, at, train=False), kv
 
     past = attention.stored(KeyValues(*jnp.zeros((2, B, T, N, H))))
     for t in range(T):

@@ -19,6 +19,7 @@ from transformer import (
 )
 from transformer.config import OptimizerConfig
 from transformer.errors import InputError
+from transformer.losses import Criterion
 from transformer.step import Objective
 
 BYTES = st.integers(0, 10**12)
@@ -94,7 +95,7 @@ def test_the_memory_of_a_real_update_grows_with_its_tokens_and_counts_the_state(
         decoder_layers=1,
     )
     optimizer = optimizers.make(OptimizerConfig(peak=1e-3, warmup=4), steps=9)
-    objective = Objective(Transformer(cfg), 0.1, parallel.make("data=1"))
+    objective = Objective(Transformer(cfg), Criterion(0.1), parallel.make("data=1"))
     state = update.abstract_state(objective, optimizer, 0)
     compiled = partial(update.compiled, objective, optimizer, 1, state)
     lengths = np.full((50, 2), 8)

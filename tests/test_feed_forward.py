@@ -1,5 +1,6 @@
 """The feed-forward layers are their equations, at every position alone."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -16,13 +17,14 @@ X = np.random.default_rng(0).normal(size=(2, 3, D)).astype(np.float32)
 def make(module: Any):
     """The module as a function, and parameters of which none is zero."""
     random = np.random.default_rng(1)
-    shapes = jax.eval_shape(lambda: module.init(jax.random.key(0), jnp.zeros((1, D))))
+    init, apply = (partial(f, train=False) for f in (module.init, module.apply))
+    shapes = jax.eval_shape(lambda: init(jax.random.key(0), jnp.zeros((1, D))))
 
     def fill(leaf):
         return random.normal(size=leaf.shape).astype(leaf.dtype)
 
     variables: Any = jax.tree.map(fill, shapes)
-    return lambda x: np.array(jax.jit(module.apply)(variables, x)), variables["params"]
+    return lambda x: np.array(jax.jit(apply)(variables, x)), variables["params"]
 
 
 def test_with_relu_it_is_equation_2():
@@ -63,3 +65,18 @@ def test_it_computes_in_its_type_from_float32_parameters(kind):
     apply, p = make(kind(D, F, dtype=jnp.bfloat16))
     assert {leaf.dtype for leaf in jax.tree.leaves(p)} == {np.dtype("f4")}
     assert apply(X).dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize("kind", [FeedForward, GatedFeedForward])
+def test_dropout_thins_the_inner_values_and_nothing_when_not_training(kind):
+    module: Any = kind(D, D, rate=0.5)
+    _, params = make(module)
+    params["output"] = {"kernel": jnp.eye(D)}  # so that they come out as they are
+    if kind is FeedForward:
+        params["output"]["bias"] = jnp.zeros(D)
+    apply = partial(module.apply, {"params": params}, jnp.ones((40, D)))
+    whole = apply(train=False)
+    thinned = np.array(apply(train=True, rngs={"dropout": jax.random.key(1)}))
+    gone = thinned == 0
+    np.testing.assert_allclose(thinned, np.where(gone, 0, 2 * whole), rtol=1e-6)
+    assert 0.3 < gone[whole != 0].mean() < 0.7

@@ -1,5 +1,6 @@
 """What a model takes from another one, its vocabulary grown or not."""
 
+import shutil
 from functools import partial
 
 import jax
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from transformer import finetuning, folder, parallel, tokenizer, vocabulary, weights
+from transformer.checkpoints import Checkpoints
 from transformer.config import (
     Config,
     DataConfig,
@@ -106,6 +108,18 @@ def test_without_a_checkpoint_there_is_no_state_to_inherit(parent):
     cfg = settings(cfg.model.vocab_size, cfg.model.source_vocab_size, state="inherited")
     with pytest.raises(InputError, match="no intact checkpoint.*--optimizer.state"):
         finetuning.start(cfg, parent, tokenizer.load_both(parent), ALONE)
+
+
+def test_a_moving_average_is_inherited_only_from_one(parent):
+    cfg = folder.describe(parent).config
+    sizes = cfg.model.vocab_size, cfg.model.source_vocab_size
+    states = Checkpoints(parent / "checkpoints", pytest.fail)
+    states.save(1, {"nothing": jnp.zeros(1)}, {})
+    states.wait()
+    cfg = settings(*sizes, state="inherited", ema=0.9)
+    with pytest.raises(InputError, match="ema=0.9, but .* with 0.0.*both.*or neither"):
+        finetuning.start(cfg, parent, tokenizer.load_both(parent), ALONE)
+    shutil.rmtree(parent / "checkpoints")
 
 
 def corpora(folder, *directions):

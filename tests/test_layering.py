@@ -21,7 +21,7 @@ RUNGS: list[dict[str, str]] = [
     },
     {
         "alphabets": "",
-        "attention": "positions products",
+        "attention": "dropout positions products",
         "checks": "",
         "cleaning": "errors marks",
         "constraints": "largest rules search selects symbols",
@@ -29,7 +29,7 @@ RUNGS: list[dict[str, str]] = [
         "dropout": "",
         "embeddings": "products",
         "faults": "alphabets cleaning marks text",
-        "feed_forward": "products",
+        "feed_forward": "dropout products",
         "heads": "",
         "interrupts": "",
         "largest": "",
@@ -162,8 +162,8 @@ RUNGS: list[dict[str, str]] = [
         "step": "axes batches layers losses masks model parallel symbols",
         "training": (
             "axes batches checkpoints config dataset devices errors evaluation "
-            "folder interrupts journal model optimizers pages parallel processes "
-            "progress step strategies tokenizer update weights"
+            "folder interrupts journal losses model optimizers pages parallel "
+            "processes progress step strategies tokenizer update weights"
         ),
         "update": "batches config errors parallel step",
         "walks": "comparisons explanations lexicons neighbours text",

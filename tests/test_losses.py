@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from benchmarks.work import Work, task
 from transformer import losses
+from transformer.losses import Criterion
 from transformer.symbols import PAD
 
 D, V = 8, 23
@@ -118,6 +119,48 @@ def test_gradients_are_scaled_by_what_comes_after_the_loss():
     _, scaled = with_gradients(lambda *args: -3 * losses.projected_loss(*args))(*args)
     for found, gradient in zip(scaled, gradients, strict=True):
         close(found, -3 * gradient, 1e-6)
+
+
+def plain_twice(states, table, targets, criterion):
+    """What `consistent_loss` says that it is."""
+    logits = jnp.einsum("nPD,VD->nPV", states, table)
+    labels = jnp.repeat(targets[:, None], 2, axis=1)
+    losses_ = losses.token_losses(logits, labels, criterion.smoothing).mean(axis=1)
+    p, q = jax.nn.log_softmax(logits).swapaxes(0, 1)
+    apart = ((jnp.exp(p) - jnp.exp(q)) * (p - q)).sum(axis=-1)
+    each = losses_ + criterion.consistency / 4 * apart
+    return each.sum(where=targets != PAD)
+
+
+def twice(n):
+    """Two states for each token."""
+    states, table, targets = inputs(2 * n, seed=n)
+    return states.reshape(n, 2, D), table, targets[:n]
+
+
+@pytest.mark.parametrize("n", [1, 8, 41])
+@pytest.mark.parametrize("consistency", [0.0, 5.0])
+def test_two_predictions_of_a_token_are_also_held_together(n, consistency, monkeypatch):
+    monkeypatch.setattr(losses, "SCORES", 7 * V)
+    args = *twice(n), Criterion(0.1, consistency)
+    loss, gradients = with_gradients(losses.consistent_loss)(*args)
+    expected, expected_gradients = with_gradients(plain_twice)(*args)
+    np.testing.assert_allclose(loss, expected, rtol=2e-6)
+    for found, gradient in zip(gradients, expected_gradients, strict=True):
+        close(found, gradient, 1e-5)
+
+
+def test_of_equal_predictions_only_the_loss_is_left():
+    states, table, targets = inputs(20)
+    criterion = Criterion(0.1, consistency=5.0)
+    both = np.stack([states, states], axis=1)
+    found, gradients = with_gradients(losses.consistent_loss)(
+        both, table, targets, criterion
+    )
+    expected, (by_states, by_table) = FUSED(states, table, targets, 0.1)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    close(gradients[0].sum(axis=1), by_states, 1e-5)
+    close(gradients[1], by_table, 1e-5)
 
 
 def test_bfloat16_states_give_a_float32_loss_and_gradients_of_the_types_given(

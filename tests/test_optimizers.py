@@ -174,6 +174,43 @@ def test_what_is_frozen_keeps_its_bits_and_the_rest_learns_as_if_alone():
     assert optimizers.updates(both[1]) == optimizers.updates(one[1]) == 3
 
 
+def test_the_moving_average_changes_no_update_and_forgets_where_it_began():
+    """It is the recursion of its definition, over what the updates lead to."""
+    plain, averaging = make(), make(ema=0.8)
+    params, state, other = PARAMS, averaging.init(PARAMS), plain.init(PARAMS)
+    expected: Any = jax.tree.map(lambda x: np.full(x.shape, np.nan), PARAMS)
+    for count in range(60):
+        updates, state = averaging.update(scaled(count % 3), state, params)
+        same, other = plain.update(scaled(count % 3), other, params)
+        jax.tree.map(np.testing.assert_array_equal, updates, same)
+        params = optax.apply_updates(params, updates)
+        kept = min(0.8, count / (count + 10))
+        expected = jax.tree.map(
+            lambda old, new, kept=kept: (
+                kept * old + (1 - kept) * new if kept else np.float64(new)
+            ),
+            expected,
+            params,
+        )
+        close(optimizers.average(state), expected, rtol=1e-5)
+    assert kept == 0.8
+    assert optimizers.average(other) is None
+    assert optimizers.updates(state) == 60
+
+
+def test_what_is_frozen_is_its_own_average():
+    params: Any = {"params": {"encoder_0": dict(PARAMS), "decoder_0": dict(PARAMS)}}
+    gradients: Any = {"params": {"encoder_0": scaled(3), "decoder_0": scaled(1)}}
+    optimizer = make(freeze=("encoder",), ema=0.9)
+    state = optimizer.init(params)
+    for _ in range(3):
+        updates, state = optimizer.update(gradients, state, params)
+        params = optax.apply_updates(params, updates)
+    average: Any = optimizers.average(state)
+    close(average["params"]["encoder_0"], PARAMS)
+    assert (average["params"]["decoder_0"]["bias"] != PARAMS["bias"]).all()
+
+
 def test_a_pattern_that_freezes_nothing_is_refused_with_what_there_is():
     params: Any = {"params": {"encoder_0": PARAMS, "decoder_0": PARAMS}}
     with pytest.raises(InputError, match="freeze names encodr.*encoder_0, decoder_0"):

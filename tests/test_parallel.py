@@ -15,6 +15,7 @@ from transformer.batches import Plan
 from transformer.checkpoints import Checkpoints
 from transformer.config import DataConfig, ModelConfig, OptimizerConfig
 from transformer.errors import InputError
+from transformer.losses import Criterion
 from transformer.model import Transformer
 from transformer.step import Objective
 from transformer.symbols import PAD
@@ -31,7 +32,11 @@ CFG = ModelConfig(
     encoder_layers=1,
     decoder_layers=1,
     norm="pre",
+    attention_dropout=0.1,
+    activation_dropout=0.1,
 )
+OPTIMIZER = OptimizerConfig(peak=1e-3, warmup=10, ema=0.9)
+CRITERION = Criterion(smoothing=0.1, consistency=1.0)
 DATA = DataConfig(target="de", tokens=128, max_length=64, accumulate=2)
 
 
@@ -48,11 +53,11 @@ def sentences():
 def beginning(sentences, mesh):
     """A first state, its compiled update, and batches."""
     mesh = parallel.make(mesh)
-    optimizer = optimizers.make(OptimizerConfig(peak=1e-3, warmup=10), STEPS)
+    optimizer = optimizers.make(OPTIMIZER, STEPS)
     lengths = batches.lengths(sentences)
     shapes = batches.shapes(lengths, DATA.budget)
     plan = Plan(lengths, np.ones(len(lengths), bool), shapes, DATA.accumulate, seed=0)
-    objective = Objective(Transformer(CFG), 0.1, mesh)
+    objective = Objective(Transformer(CFG), CRITERION, mesh)
     state = first_state(objective, optimizer, 0)
     update = Update(objective, optimizer, DATA, state, plan.shapes)
     held = partial(parallel.held, mesh)

@@ -10,6 +10,7 @@ import pytest
 
 from transformer import ModelConfig, Transformer, parallel
 from transformer.batches import Batch, Packed
+from transformer.losses import Criterion
 from transformer.model import kept
 from transformer.remat import POLICIES, rematerialised
 from transformer.step import Objective, loss_sum
@@ -53,7 +54,9 @@ def parameters(norm) -> Any:
 @lru_cache
 def loss_and_gradients(norm, kind) -> Any:
     """As a compiled function of the key of dropout."""
-    loss = partial(loss_sum, Objective(model(norm, kind), 0.1, parallel.alone()))
+    loss = partial(
+        loss_sum, Objective(model(norm, kind), Criterion(0.1), parallel.alone())
+    )
     program = jax.jit(jax.value_and_grad(loss, has_aux=True))
 
     def run(seed):
@@ -98,7 +101,9 @@ def test_each_kind_needs_less_memory_than_the_one_before():
     """Without the wait for the gradient all three would need about as much."""
 
     def temporary_bytes(kind):
-        loss = partial(loss_sum, Objective(model("post", kind), 0.1, parallel.alone()))
+        loss = partial(
+            loss_sum, Objective(model("post", kind), Criterion(0.1), parallel.alone())
+        )
         program = jax.jit(jax.grad(loss, has_aux=True)).lower(
             parameters("post"), batch(256, 16), jax.random.key(0)
         )

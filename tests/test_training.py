@@ -81,9 +81,14 @@ def cfg(corpus):
             max_length=64,
             keep=("overlap",),
         ),
-        optimizer=OptimizerConfig(peak=1e-2, warmup=4),
+        optimizer=OptimizerConfig(peak=1e-2, warmup=4, ema=0.5),
         training=TrainingConfig(
-            steps=8, eval_every=3, eval_sentences=4, average=2, log_every=2
+            steps=8,
+            consistency=1.0,
+            eval_every=3,
+            eval_sentences=4,
+            average=2,
+            log_every=2,
         ),
     )
 
@@ -275,6 +280,16 @@ def test_patience_stops_the_run(cfg, tmp_path):
     cfg = with_training(cfg, steps=50, eval_every=2, patience=2, metric="bleu")
     fit(cfg, tmp_path / "run", None, QUIET)
     assert max(report["step"] for report in reports(tmp_path / "run")) == 6
+
+
+def test_the_moving_average_is_what_is_evaluated_and_kept(cfg, uninterrupted):
+    run = continued(cfg, uninterrupted)
+    average = optimizers.average(run._state.opt_state)
+    assert average is not None
+    [last] = [r for r in reports(uninterrupted) if r["kind"] == "validation"][-1:]
+    found = run._evaluate(average).mean("loss")
+    assert found == pytest.approx(last["loss"], rel=1e-6)
+    assert found != pytest.approx(run._evaluate(run._state.params).mean("loss"), 1e-4)
 
 
 def test_the_average_is_of_the_last_checkpoints(cfg, uninterrupted):

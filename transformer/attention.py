@@ -6,7 +6,7 @@ who supplies the keys and values, so that is an argument.
     kv = attention.keys_values(x, positions)              # self-attention
     kv = memory                                           # cross: once per sentence
     kv = write(past, attention.keys_values(x, t), slots)  # one decoding step
-    y = attention(x, kv, mask, positions)
+    y = attention(x, kv, mask, positions, train=False)
 """
 
 import math
@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
+from transformer.dropout import Dropout
 from transformer.positions import unrotated
 from transformer.products import flat_product
 
@@ -29,6 +30,9 @@ MASKED = jnp.finfo(jnp.float32).min
 Rotation = Callable[
     [Float[Array, "B T N H"], Int[Array, "B T"]], Float[Array, "B T N H"]
 ]
+
+
+Thinned = Callable[[Float[Array, "B N T S"]], Float[Array, "B N T S"]]
 
 
 class KeyValues(NamedTuple):
@@ -67,17 +71,23 @@ def attend(
     query: Float[Array, "B T N H"],
     kv: KeyValues | Stored,
     mask: Bool[Array, "#B #T S"],
+    thinned: Thinned | None = None,
 ) -> Float[Array, "B T N H"]:
     """softmax(Q Kᵀ / √H) V, equation 1 of the paper.
 
     The one place where scores, softmax and values meet, so also the one place that
     chooses a fused kernel where there is one.
+
+    Args:
+        thinned: what the weights go through, as dropout; no kernel fuses it.
     """
     if isinstance(kv, Stored):
         return _attend_stored(query, kv, mask)
-    if _on_nvidia() and suits_cudnn(query, kv):
+    if thinned is None and _on_nvidia() and suits_cudnn(query, kv):
         return fused(query, kv, mask, "cudnn")
     mixture = weights(query, kv.key, mask).astype(query.dtype)
+    if thinned is not None:
+        mixture = thinned(mixture)
     return jnp.einsum("BNTS,BSNH->BTNH", mixture, kv.value)
 
 
@@ -158,12 +168,14 @@ class MultiHeadAttention(nn.Module):
         dim: D, the width of the model.
         num_heads: N; each head is D / N wide.
         rotation: what turns queries and keys by their positions, e.g. `rotate`.
+        rate: the share of weights that dropout zeroes in training.
         dtype: the type of the products; parameters are float32.
     """
 
     dim: int
     num_heads: int
     rotation: Rotation = unrotated
+    rate: float = 0.0
     dtype: DTypeLike = jnp.float32
 
     def setup(self) -> None:
@@ -176,6 +188,7 @@ class MultiHeadAttention(nn.Module):
         heads = (self.num_heads, self.dim // self.num_heads)
         self.query, self.key, self.value = linear(heads), linear(heads), linear(heads)
         self.output = linear(self.dim, axis=(-2, -1))
+        self.dropout = Dropout(self.rate)
 
     def keys_values(
         self, x: Float[Array, "B S D"], positions: Int[Array, "B S"]
@@ -189,6 +202,10 @@ class MultiHeadAttention(nn.Module):
         kv: KeyValues | Stored,
         mask: Bool[Array, "#B #T S"],
         positions: Int[Array, "B T"],
+        *,
+        train: bool,
     ) -> Float[Array, "B T D"]:
         query = self.rotation(self.query(x), positions)
-        return self.output(attend(query, kv, mask))
+        thins = train and self.rate > 0
+        thinned = partial(self.dropout, train=train) if thins else None
+        return self.output(attend(query, kv, mask, thinned))

@@ -29,6 +29,11 @@ class ModelConfig:
     encoder_layers: int = 6
     decoder_layers: int = 6
     dropout: float = 0.1
+    """Of what each part of a layer adds, and of the embeddings: the paper's."""
+    attention_dropout: float = 0.0
+    """Of the weights of attention."""
+    activation_dropout: float = 0.0
+    """Of the inner values of the feed-forward layers."""
     norm: Literal["pre", "post"] = "post"
     """Where layer normalisation stands; post is the paper's, pre trains more easily."""
     activation: Literal["relu", "gelu", "swiglu"] = "relu"
@@ -41,7 +46,7 @@ class ModelConfig:
         _positive(self, "encoder_layers", "decoder_layers", "max_positions")
         if self.source_vocab_size is not None:
             _positive(self, "source_vocab_size")
-        _share(self, "dropout")
+        _share(self, "dropout", "attention_dropout", "activation_dropout")
         _choices(self)
         if self.dim % (2 * self.num_heads):
             raise InputError(
@@ -112,8 +117,7 @@ class DataConfig:
                 f"data.tokens={self.tokens} cannot hold one sentence of "
                 f"data.max_length={self.max_length}. Raise the one or lower the other."
             )
-        if self.new_pieces < 0:
-            raise InputError(f"data.new_pieces={self.new_pieces} must be 0 or above.")
+        _nonnegative(self, "new_pieces")
         for name in ("train", "valid"):
             if not getattr(self, name):
                 raise InputError(f"data.{name} names no corpus; name one at least.")
@@ -149,6 +153,9 @@ class OptimizerConfig:
     """Type of Adam's first moment; the second, whose root divides, is float32."""
     max_norm: float = 1.0
     """Gradients longer than this are shortened to it."""
+    ema: float = 0.0
+    """Of each update, the share that the moving average of the parameters keeps of what
+    it was, e.g. 0.999; the average is then evaluated and kept. 0 averages nothing."""
     freeze: tuple[str, ...] = ()
     """Parameters that keep their values: patterns of how their paths begin, e.g.
     encoder or decoder_[01]/self_attention."""
@@ -158,7 +165,7 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         _positive(self, "peak", "warmup", "eps", "max_norm")
-        _share(self, "b1", "b2")
+        _share(self, "b1", "b2", "ema")
         _choices(self)
         if self.state == "inherited" and (self.freeze or self.schedule == "cosine"):
             raise InputError(
@@ -166,11 +173,7 @@ class OptimizerConfig:
                 "schedule stood: leave out optimizer.freeze, and take no cosine, which "
                 "has come to its end."
             )
-        if not 0 <= self.weight_decay < inf:
-            raise InputError(
-                f"optimizer.weight_decay={self.weight_decay} must be 0 or above, and "
-                "finite."
-            )
+        _nonnegative(self, "weight_decay")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +184,9 @@ class TrainingConfig:
     """Updates in all."""
     seed: int = 0
     label_smoothing: float = 0.1
+    consistency: float = 0.0
+    """The weight of R-Drop: each batch is read twice, with other dropout, and this
+    times how far the two predictions are apart is added to their loss; 0 reads once."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Type of the products; auto is float32 on a CPU and bfloat16 elsewhere."""
     remat: Literal["none", "dots", "layers"] = "none"
@@ -201,6 +207,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         _positive(self, "steps", "log_every", "eval_every", "eval_sentences", "average")
         _share(self, "label_smoothing")
+        _nonnegative(self, "consistency")
         _choices(self)
         if self.patience is not None:
             _positive(self, "patience")
@@ -240,6 +247,11 @@ def _positive(cfg: Any, *names: str) -> None:
     for name in names:
         if not 0 < getattr(cfg, name) < inf:  # NaN is refused as well
             raise InputError(f"{_flag(cfg, name)} must be above zero, and finite.")
+
+
+def _nonnegative(cfg: Any, name: str) -> None:
+    if not 0 <= getattr(cfg, name) < inf:
+        raise InputError(f"{_flag(cfg, name)} must be 0 or above, and finite.")
 
 
 def _share(cfg: Any, *names: str) -> None:

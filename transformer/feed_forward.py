@@ -9,24 +9,31 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from transformer.dropout import Dropout
 from transformer.products import flat_product
 
 Activation = Callable[[Float[Array, "*B F"]], Float[Array, "*B F"]]
 
 
 class FeedForward(nn.Module):
-    """W₂ activation(W₁ x + b₁) + b₂; `jax.nn.relu` makes it equation 2 of the paper."""
+    """W₂ activation(W₁ x + b₁) + b₂; `jax.nn.relu` makes it equation 2 of the paper.
+
+    Args:
+        rate: the share of the F inner values that dropout zeroes in training.
+    """
 
     dim: int
     hidden_dim: int
     activation: Activation = jax.nn.relu
+    rate: float = 0.0
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
+    def __call__(self, x: Float[Array, "*B D"], *, train: bool) -> Float[Array, "*B D"]:
         linear = partial(nn.Dense, dtype=self.dtype, dot_general=flat_product)
-        hidden = linear(self.hidden_dim, name="hidden")(x)
-        return linear(self.dim, name="output")(self.activation(hidden))
+        hidden = self.activation(linear(self.hidden_dim, name="hidden")(x))
+        hidden = Dropout(self.rate)(hidden, train=train)
+        return linear(self.dim, name="output")(hidden)
 
 
 class GatedFeedForward(nn.Module):
@@ -38,13 +45,15 @@ class GatedFeedForward(nn.Module):
     dim: int
     hidden_dim: int
     activation: Activation = jax.nn.silu
+    rate: float = 0.0
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
+    def __call__(self, x: Float[Array, "*B D"], *, train: bool) -> Float[Array, "*B D"]:
         linear = partial(
             nn.Dense, use_bias=False, dtype=self.dtype, dot_general=flat_product
         )
         gate = self.activation(linear(self.hidden_dim, name="gate")(x))
-        hidden = linear(self.hidden_dim, name="hidden")(x)
-        return linear(self.dim, name="output")(gate * hidden)
+        hidden = gate * linear(self.hidden_dim, name="hidden")(x)
+        hidden = Dropout(self.rate)(hidden, train=train)
+        return linear(self.dim, name="output")(hidden)

@@ -41,13 +41,16 @@ log = logging.getLogger(__name__)
 
 Tree = Any
 
+DROPOUTS = ("dropout", "attention_dropout", "activation_dropout")
+
 Origins = dict[str, list[list[int]]]
 """For each table of token vectors by its path, what its new rows are the mean of."""
 
 
 def inherited(cfg: Config, parent: Description) -> Config:
     """`cfg` with the network of another model; only dropout stays its own."""
-    model = dataclasses.replace(parent.config.model, dropout=cfg.model.dropout)
+    own = {name: getattr(cfg.model, name) for name in DROPOUTS}
+    model = dataclasses.replace(parent.config.model, **own)
     return dataclasses.replace(cfg, model=model)
 
 
@@ -109,6 +112,13 @@ def _optimizer_state(cfg: Config, parent: Path, objective: Objective) -> optax.O
         raise InputError(
             f"{parent} has no intact checkpoint to take the optimizer's state from. "
             "Leave out --optimizer.state, for a fresh one."
+        )
+    old = folder.describe(parent).config.optimizer.ema
+    if bool(old) != bool(cfg.optimizer.ema):
+        raise InputError(
+            f"optimizer.ema={cfg.optimizer.ema}, but {parent} was trained with {old}, "
+            "and its optimizer's state would be inherited. Either both have a moving "
+            "average, or neither."
         )
     optimizer = optimizers.make(cfg.optimizer, cfg.training.steps)
     like = update.abstract_state(objective, optimizer, cfg.training.seed)

@@ -15,7 +15,13 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
 from transformer import positions
-from transformer.attention import KeyValues, MultiHeadAttention, Stored, write
+from transformer.attention import (
+    KeyValues,
+    MultiHeadAttention,
+    Rotation,
+    Stored,
+    write,
+)
 from transformer.config import ModelConfig
 from transformer.dropout import Dropout
 from transformer.feed_forward import FeedForward, GatedFeedForward
@@ -47,13 +53,20 @@ class Past(NamedTuple):
     slots: Int[Array, " B"]
 
 
+def _attention(
+    cfg: ModelConfig, dtype: DTypeLike, rotation: Rotation = positions.unrotated
+) -> MultiHeadAttention:
+    rate = cfg.attention_dropout
+    return MultiHeadAttention(cfg.dim, cfg.num_heads, rotation, rate, dtype)
+
+
 def _self_attention(cfg: ModelConfig, dtype: DTypeLike) -> MultiHeadAttention:
-    rotation = ROTATIONS[cfg.positions]
-    return MultiHeadAttention(cfg.dim, cfg.num_heads, rotation, dtype)
+    return _attention(cfg, dtype, ROTATIONS[cfg.positions])
 
 
 def _feed_forward(cfg: ModelConfig, dtype: DTypeLike) -> nn.Module:
-    return FEED_FORWARDS[cfg.activation](cfg.dim, cfg.hidden_dim, dtype=dtype)
+    make = FEED_FORWARDS[cfg.activation]
+    return make(cfg.dim, cfg.hidden_dim, rate=cfg.activation_dropout, dtype=dtype)
 
 
 class EncoderLayer(nn.Module):
@@ -80,9 +93,9 @@ class PreNormEncoderLayer(EncoderLayer):
     ) -> Float[Array, "B S D"]:
         h = self.attention_norm(x)
         kv = self.attention.keys_values(h, layout.positions)
-        h = self.attention(h, kv, layout.mask, layout.positions)
+        h = self.attention(h, kv, layout.mask, layout.positions, train=train)
         x = x + self.dropout(h, train=train)
-        h = self.feed_forward(self.feed_forward_norm(x))
+        h = self.feed_forward(self.feed_forward_norm(x), train=train)
         return x + self.dropout(h, train=train)
 
 
@@ -95,9 +108,9 @@ class PostNormEncoderLayer(EncoderLayer):
         train: bool,
     ) -> Float[Array, "B S D"]:
         kv = self.attention.keys_values(x, layout.positions)
-        h = self.attention(x, kv, layout.mask, layout.positions)
+        h = self.attention(x, kv, layout.mask, layout.positions, train=train)
         x = self.attention_norm(x + self.dropout(h, train=train))
-        h = self.feed_forward(x)
+        h = self.feed_forward(x, train=train)
         return self.feed_forward_norm(x + self.dropout(h, train=train))
 
 
@@ -116,9 +129,7 @@ class DecoderLayer(nn.Module):
         self.attention_norm = nn.LayerNorm(dtype=self.dtype)
         self.attention = _self_attention(self.cfg, self.dtype)
         self.cross_norm = nn.LayerNorm(dtype=self.dtype)
-        self.cross_attention = MultiHeadAttention(
-            self.cfg.dim, self.cfg.num_heads, dtype=self.dtype
-        )
+        self.cross_attention = _attention(self.cfg, self.dtype)
         self.feed_forward_norm = nn.LayerNorm(dtype=self.dtype)
         self.feed_forward = _feed_forward(self.cfg, self.dtype)
         self.dropout = Dropout(self.cfg.dropout)
@@ -153,13 +164,13 @@ class PreNormDecoderLayer(DecoderLayer):
     ) -> tuple[Float[Array, "B T D"], KeyValues | Stored]:
         h = self.attention_norm(x)
         kv = self.keys_values(h, layout.positions, past)
-        x = x + self.dropout(
-            self.attention(h, kv, layout.mask, layout.positions), train=train
-        )
-        h = self.cross_norm(x)
-        h = self.cross_attention(h, memory, memory_mask, layout.positions)
+        h = self.attention(h, kv, layout.mask, layout.positions, train=train)
         x = x + self.dropout(h, train=train)
-        h = self.feed_forward(self.feed_forward_norm(x))
+        h = self.cross_norm(x)
+        where = memory_mask, layout.positions
+        h = self.cross_attention(h, memory, *where, train=train)
+        x = x + self.dropout(h, train=train)
+        h = self.feed_forward(self.feed_forward_norm(x), train=train)
         return x + self.dropout(h, train=train), kv
 
 
@@ -175,9 +186,10 @@ class PostNormDecoderLayer(DecoderLayer):
         train: bool,
     ) -> tuple[Float[Array, "B T D"], KeyValues | Stored]:
         kv = self.keys_values(x, layout.positions, past)
-        h = self.attention(x, kv, layout.mask, layout.positions)
+        h = self.attention(x, kv, layout.mask, layout.positions, train=train)
         x = self.attention_norm(x + self.dropout(h, train=train))
-        h = self.cross_attention(x, memory, memory_mask, layout.positions)
+        where = memory_mask, layout.positions
+        h = self.cross_attention(x, memory, *where, train=train)
         x = self.cross_norm(x + self.dropout(h, train=train))
-        h = self.feed_forward(x)
+        h = self.feed_forward(x, train=train)
         return self.feed_forward_norm(x + self.dropout(h, train=train)), kv

@@ -8,6 +8,7 @@ is computed once.
 """
 
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +32,14 @@ def token_losses(
     return -(1 - smoothing) * hit - smoothing * log_probs.mean(axis=-1)
 
 
+class Criterion(NamedTuple):
+    """What is asked of a prediction."""
+
+    smoothing: float
+    consistency: float = 0.0
+    """The weight of how far two predictions of the same token are apart."""
+
+
 def projected_loss(
     states: Float[Array, "n D"],
     table: Float[Array, "V D"],
@@ -38,22 +47,38 @@ def projected_loss(
     smoothing: float,
 ) -> Float[Array, ""]:
     """The sum of `token_losses(states @ table.T, targets, smoothing)` where not PAD."""
-    return _fused(smoothing, states, table, targets)
+    return _fused(Criterion(smoothing), states, table, targets)
+
+
+def consistent_loss(
+    states: Float[Array, "n 2 D"],
+    table: Float[Array, "V D"],
+    targets: Int[Array, " n"],
+    criterion: Criterion,
+) -> Float[Array, ""]:
+    """The loss of tokens that were predicted twice, each time with other dropout.
+
+    For each token that is not PAD the mean of its two `token_losses`, and a quarter of
+    `consistency` times KL(p‖q) + KL(q‖p) of its two distributions: half of what Liang
+    et al. 2021, "R-Drop", minimise (equation 4, with its α), and so one loss in size.
+    """
+    both = states.reshape(-1, states.shape[-1])
+    return _fused(criterion, both, table, jnp.repeat(targets, 2)) / 2
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _fused(smoothing, states, table, targets):
+def _fused(criterion, states, table, targets):
     def add(total, chunk):
         x, labels = chunk
-        loss, _ = _chunk_loss(smoothing, x, labels, table)
+        loss, _ = _chunk_loss(criterion, x, labels, table)
         return total + loss, None
 
     chunks = _chunks(states, targets, len(table))
     total, _ = jax.lax.scan(add, jnp.zeros(()), chunks)
-    return total - smoothing * _mean_scores(states, table, targets)
+    return total - criterion.smoothing * _mean_scores(states, table, targets)
 
 
-def _forward(smoothing, states, table, targets):
+def _forward(criterion, states, table, targets):
     """The loss, and its gradients in the same pass.
 
     The table's gradient is summed transposed: with the long axis last, XLA:CPU's
@@ -63,7 +88,7 @@ def _forward(smoothing, states, table, targets):
     def add(carry, chunk):
         total, table_grad = carry
         x, labels = chunk
-        loss, score_grads = _chunk_loss(smoothing, x, labels, table)
+        loss, score_grads = _chunk_loss(criterion, x, labels, table)
         x_grad = jnp.einsum("nV,VD->nD", score_grads, table.astype(x.dtype))
         table_grad += jnp.einsum(
             "nD,nV->DV", x, score_grads, preferred_element_type=jnp.float32
@@ -73,13 +98,13 @@ def _forward(smoothing, states, table, targets):
     start = jnp.zeros(()), jnp.zeros(table.T.shape, jnp.float32)
     chunks = _chunks(states, targets, len(table))
     (total, table_grad), x_grads = jax.lax.scan(add, start, chunks)
-    total -= smoothing * _mean_scores(states, table, targets)
+    total -= criterion.smoothing * _mean_scores(states, table, targets)
     states_grad = x_grads.reshape(-1, states.shape[-1])[: len(states)]  # unchunked
     return total, (states_grad, table_grad.T.astype(table.dtype))
 
 
-def _backward(smoothing, gradients, outer):
-    del smoothing
+def _backward(criterion, gradients, outer):
+    del criterion
     states_grad, table_grad = gradients
     return (states_grad * outer).astype(states_grad.dtype), table_grad * outer, None
 
@@ -90,10 +115,13 @@ _fused.defvjp(_forward, _backward)
 def _chunks(
     states: Float[Array, "n D"], targets: Int[Array, " n"], vocabulary: int
 ) -> tuple[Float[Array, "c m D"], Int[Array, "c m"]]:
-    """Equal chunks of at most `SCORES` scores, the last filled up with PAD."""
+    """Equal chunks of about `SCORES` scores, the last filled up with PAD.
+
+    Their size is even, so that two predictions of a token stay together.
+    """
     n, width = states.shape
     count = -(-n * vocabulary // SCORES)
-    size = -(-n // count)
+    size = 2 * -(-n // (2 * count))
     missing = count * size - n
     states = jnp.pad(states, ((0, missing), (0, 0)))
     targets = jnp.pad(targets, (0, missing), constant_values=PAD)
@@ -101,7 +129,7 @@ def _chunks(
 
 
 def _chunk_loss(
-    smoothing: float,
+    criterion: Criterion,
     x: Float[Array, "n D"],
     targets: Int[Array, " n"],
     table: Float[Array, "V D"],
@@ -112,6 +140,7 @@ def _chunk_loss(
     reading all scores once more. The scores of the targets are made from their rows, so
     that the powers can take the place of the scores.
     """
+    smoothing, consistency = criterion
     scores = _scores(x, table)
     real = targets != PAD
     highest = scores.max(axis=-1)
@@ -123,9 +152,34 @@ def _chunk_loss(
     hit = targets[:, None] == jax.lax.broadcasted_iota(targets.dtype, scores.shape, 1)
     uniform = smoothing / scores.shape[-1]
     smoothed = jnp.where(hit, 1 - smoothing + uniform, uniform)
-    gradient = powers * (1 / total)[:, None] - smoothed
+    probs = powers * (1 / total)[:, None]
+    gradient = probs - smoothed
+    if consistency:
+        log_probs = scores - (highest + jnp.log(total))[:, None]
+        apart, apart_gradient = _divergence(probs, log_probs)
+        losses += consistency / 4 * apart
+        gradient += consistency / 2 * apart_gradient
     gradient = jnp.where(real[:, None], gradient, 0).astype(x.dtype)
     return losses.sum(where=real), gradient
+
+
+def _divergence(
+    probs: Float[Array, "n V"], log_probs: Float[Array, "n V"]
+) -> tuple[Float[Array, " n"], Float[Array, "n V"]]:
+    """KL(p‖q) + KL(q‖p) of rows 2i and 2i + 1, at both, and its gradient by scores.
+
+    With w = log p - log q that is Σ (p - q) w, and the gradient by the scores of p is
+    p (w - Σ p w) + p - q.
+    """
+
+    def exchanged(x: Float[Array, "n V"]) -> Float[Array, "n V"]:
+        return x.reshape(-1, 2, x.shape[-1])[:, ::-1].reshape(x.shape)
+
+    differences = probs - exchanged(probs)
+    ratios = log_probs - exchanged(log_probs)
+    mean = (probs * ratios).sum(axis=-1, keepdims=True)
+    gradient = probs * (ratios - mean) + differences
+    return (differences * ratios).sum(axis=-1), gradient
 
 
 def _mean_scores(

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Hashable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Int
 
 from transformer.axes import Params
 from transformer.config import OptimizerConfig
@@ -66,16 +67,53 @@ def _matrices(params: Params) -> Params:
 def make(cfg: OptimizerConfig, steps: int) -> optax.GradientTransformation:
     """Clip, then Adam with decoupled weight decay (Loshchilov & Hutter 2019).
 
+    With `optimizer.ema`, also what `average` returns.
+
     Raises:
         InputError: by `init`, if a pattern of `optimizer.freeze` begins no path.
     """
-    if not cfg.freeze:
-        return _adam(cfg, steps)
-    kinds: dict[Hashable, optax.GradientTransformation] = {
-        FROZEN: optax.set_to_zero(),
-        TRAINED: _adam(cfg, steps),
-    }
-    return optax.partition(kinds, partial(_kinds, cfg.freeze))
+    adam = _adam(cfg, steps)
+    if cfg.freeze:
+        kinds: dict[Hashable, optax.GradientTransformation] = {
+            FROZEN: optax.set_to_zero(),
+            TRAINED: adam,
+        }
+        adam = optax.partition(kinds, partial(_kinds, cfg.freeze))
+    return optax.chain(adam, _averaging(cfg.ema)) if cfg.ema else adam
+
+
+class _Averaged(NamedTuple):
+    average: Params
+    count: Int[Array, ""]
+
+
+def _averaging(decay: float) -> optax.GradientTransformation:
+    """Changes no update, but keeps the average of the parameters that they lead to.
+
+    The first ones weigh more, so that where they began is soon forgotten.
+    """
+
+    def init(params: Params) -> _Averaged:
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        return _Averaged(zeros, jnp.zeros((), jnp.int32))
+
+    def update(updates: Params, state: Any, params: Params | None = None):
+        assert params is not None, "an average of parameters needs them"
+        new = optax.apply_updates(params, updates)
+        kept = jnp.minimum(decay, state.count / (state.count + 10))
+        average = optax.incremental_update(new, state.average, 1 - kept)
+        return updates, _Averaged(average, state.count + 1)
+
+    return optax.GradientTransformation(init, update)
+
+
+def average(state: optax.OptState) -> Params | None:
+    """The moving average of the parameters, if `optimizer.ema` keeps one.
+
+    Polyak & Juditsky 1992, "Acceleration of Stochastic Approximation by Averaging",
+    with weights that fall exponentially into the past.
+    """
+    return optax.tree.get(state, "average", None)
 
 
 def _kinds(patterns: Sequence[str], params: Params) -> Params:

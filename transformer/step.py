@@ -13,6 +13,7 @@ from transformer import losses, masks, parallel
 from transformer.axes import Params
 from transformer.batches import Batch
 from transformer.layers import Layout
+from transformer.losses import Criterion
 from transformer.model import Transformer
 from transformer.symbols import PAD
 
@@ -23,8 +24,13 @@ class Objective(NamedTuple):
     """What is to be minimised, and on which devices."""
 
     model: Transformer
-    smoothing: float
+    criterion: Criterion
     mesh: Mesh
+
+    @property
+    def passes(self) -> int:
+        """How often training reads a batch, each time with other dropout."""
+        return 2 if self.criterion.consistency else 1
 
 
 class TrainState(NamedTuple):
@@ -61,8 +67,11 @@ def loss_sum(
 
     With a `key` as in training, with dropout; without as in evaluation.
     """
-    model, smoothing, mesh = objective
-    source, target, labels = part
+    model, criterion, mesh = objective
+    passes = 1 if key is None else objective.passes
+    twice = partial(jnp.repeat, repeats=passes, axis=0)
+    source, target = jax.tree.map(twice, (part.source, part.target))
+    labels = part.labels
     rngs = {} if key is None else {"dropout": key}
     apply: Any = partial(model.apply, params, train=key is not None, rngs=rngs)
     itself = masks.segments(source.segments, source.segments)
@@ -74,12 +83,15 @@ def loss_sum(
     states = apply(target.tokens, memory, layout, method="states")
     table = params["params"]["embedding"]["table"]
 
-    def of_group(states: Float[Array, "n D"], labels: Int[Array, " n"]) -> Array:
-        return losses.projected_loss(states, table, labels, smoothing)
+    def of_group(states: Float[Array, "n P D"], labels: Int[Array, " n"]) -> Array:
+        if passes > 1:
+            return losses.consistent_loss(states, table, labels, criterion)
+        return losses.projected_loss(states[:, 0], table, labels, criterion.smoothing)
 
     # The loss knows tokens, not sentences; each device adds up those it holds.
-    groups = parallel.groups(mesh)
-    grouped = states.reshape(groups, -1, states.shape[-1])
+    groups, width = parallel.groups(mesh), states.shape[-1]
+    rows = states.reshape(-1, passes, labels.shape[1], width).swapaxes(1, 2)
+    grouped = rows.reshape(groups, -1, passes, width)
     loss = jax.vmap(of_group)(grouped, labels.reshape(groups, -1)).sum()
     return loss, (labels != PAD).sum()
 

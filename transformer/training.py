@@ -34,6 +34,7 @@ from transformer.errors import InputError
 from transformer.evaluation import Evaluator
 from transformer.interrupts import Interrupts
 from transformer.journal import Journal, Silence
+from transformer.losses import Criterion
 from transformer.model import Transformer
 from transformer.pages.run import About
 from transformer.progress import Progress
@@ -227,13 +228,19 @@ class Run:
 
     def _validate(self, journal: Journal | Silence, step: int) -> None:
         """Evaluates, keeps the weights if they are the best, and saves the state."""
-        result = self._evaluate(self._state.params)
+        params = self._learnt()
+        result = self._evaluate(params)
         journal.evaluation(step, "validation", result)
         merit = result.merit(self._cfg.training.metric)
         self._progress = self._progress.after(step, merit)
         if self._progress.best_step == step:
-            self._weights.save(step, {NAME: self._state.params}, {"step": step})
+            self._weights.save(step, {NAME: params}, {"step": step})
         self._save(step)
+
+    def _learnt(self) -> Params:
+        """What an update leaves to translate with: the moving average, if any."""
+        average = optimizers.average(self._state.opt_state)
+        return self._state.params if average is None else average
 
     def _out_of_patience(self) -> bool:
         patience = self._cfg.training.patience
@@ -261,7 +268,8 @@ def build(cfg: Config, tokenizers: Tokenizers, mesh: Mesh) -> Objective:
     sizes = tokenizers.source.size, tokenizers.target.size
     dtype = devices.dtype(cfg.training.precision)
     model = Transformer(folder.sized(cfg.model, sizes), dtype, cfg.training.remat)
-    return Objective(model, cfg.training.label_smoothing, mesh)
+    criterion = Criterion(cfg.training.label_smoothing, cfg.training.consistency)
+    return Objective(model, criterion, mesh)
 
 
 def count(params: Params) -> int:
