@@ -98,10 +98,12 @@ def start(cfg: Config, parent: Path, new: Tokenizers, mesh: Mesh) -> Start:
         "/embedding/table": vocabulary.origins(old.target, new.target),
         "/source_embedding/table": vocabulary.origins(old.source, new.source),
     }
-    state = None
+    begun, state = grown(params, there, mesh), None
     if cfg.optimizer.state == "inherited":
         state = grown(_optimizer_state(cfg, parent, objective), there, mesh)
-    return Start(grown(params, there, mesh), state)
+        # What is begun with is the best of the parent, not the last on its way.
+        state = optimizers.averaging_from(state, begun)
+    return Start(begun, state)
 
 
 def _optimizer_state(cfg: Config, parent: Path, objective: Objective) -> optax.OptState:

@@ -116,6 +116,13 @@ def average(state: optax.OptState) -> Params | None:
     return optax.tree.get(state, "average", None)
 
 
+def averaging_from(state: optax.OptState, params: Params) -> optax.OptState:
+    """The state with its moving average, if any, at `params` instead."""
+    if average(state) is None:
+        return state
+    return optax.tree.set(state, average=jax.tree.map(jnp.copy, params))
+
+
 def _kinds(patterns: Sequence[str], params: Params) -> Params:
     """Which of the two optimizers each parameter has."""
     unused = set(patterns)
