@@ -88,23 +88,20 @@ class DataConfig:
     """Rules that else only report, and shall drop: of markup, numbers, similar."""
     subword_dropout: float = 0.0
     """The probability that a merge of BPE is left out, in training only."""
+    subword_alpha: float | None = None
+    """In training only, every way to write a word in unigram pieces has a chance, by
+    its probability to the power of this; near 0 all the same. None: only the best."""
     segmentations: int = 1
-    """Copies of the corpus that are stored, each in other pieces by that dropout."""
+    """Copies of the corpus that are stored, each in other pieces by one of these."""
     new_pieces: int = 0
     """Pieces to add to the tokenizer of --init-from, learnt from the corpora."""
 
     def __post_init__(self) -> None:
         _positive(self, "max_length", "accumulate", "tokenizer_sentences")
         _positive(self, "segmentations")
-        _share(self, "subword_dropout")
         _positive(self, "temperature")
         _choices(self)
-        if (self.segmentations > 1) != (self.subword_dropout > 0):
-            raise InputError(
-                f"data.segmentations={self.segmentations} and data.subword_dropout="
-                f"{self.subword_dropout}: dropout makes several segmentations, and "
-                "without it they are all the same. Give both, e.g. 16 and 0.1."
-            )
+        _check_sampling(self)
         if self.tokens != "auto":
             _positive(self, "tokens")
         if self.tokens != "auto" and self.tokens < self.max_length:
@@ -128,6 +125,11 @@ class DataConfig:
         """`tokens`, once it is a number."""
         assert self.tokens != "auto", "found before training begins"
         return self.tokens
+
+    @property
+    def degree(self) -> float:
+        """Of subword sampling, as `Tokenizer.sample` takes it; 0 is none."""
+        return self.subword_alpha or self.subword_dropout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,6 +230,32 @@ class Config:
                 "that the cosine schedule would never begin to fall. Lower the one or "
                 "raise the other."
             )
+
+
+def _check_sampling(cfg: DataConfig) -> None:
+    """Raises `InputError` unless the settings of subword sampling go together."""
+    _share(cfg, "subword_dropout")
+    if cfg.subword_alpha is not None:
+        _positive(cfg, "subword_alpha")
+    if cfg.subword_dropout and cfg.tokenizer != "bpe":
+        raise InputError(
+            f"{_flag(cfg, 'subword_dropout')} leaves out merges, and "
+            f"{_flag(cfg, 'tokenizer')} has none. Give data.subword_alpha instead, "
+            "e.g. 0.2, or data.tokenizer=bpe."
+        )
+    if cfg.subword_alpha and cfg.tokenizer != "unigram":
+        raise InputError(
+            f"{_flag(cfg, 'subword_alpha')} needs probabilities of pieces, and "
+            f"{_flag(cfg, 'tokenizer')} has none. Give data.subword_dropout instead, "
+            "e.g. 0.1, or data.tokenizer=unigram."
+        )
+    if (cfg.segmentations > 1) != (cfg.degree > 0):
+        name = "subword_dropout" if cfg.tokenizer == "bpe" else "subword_alpha"
+        raise InputError(
+            f"{_flag(cfg, 'segmentations')} and {_flag(cfg, name)}: the second makes "
+            "several segmentations, and without it they are all the same. Give both, "
+            f"e.g. 16 and {0.1 if cfg.tokenizer == 'bpe' else 0.2}."
+        )
 
 
 def _flag(cfg: Any, name: str) -> str:

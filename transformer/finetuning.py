@@ -39,6 +39,9 @@ from transformer.training import STATE, Start
 
 log = logging.getLogger(__name__)
 
+SAMPLING = {"bpe": "data.subword_dropout", "unigram": "data.subword_alpha"}
+"""What makes other segmentations, by the kind of the tokenizer."""
+
 Tree = Any
 
 Origins = dict[str, list[list[int]]]
@@ -52,8 +55,18 @@ def inherited(cfg: Config, parent: Description) -> Config:
 
 
 def tokenizers(cfg: DataConfig, parent: Path) -> Tokenizers:
-    """Those of another model, with the tags and the new pieces that `cfg` asks for."""
+    """Those of another model, with the tags and the new pieces that `cfg` asks for.
+
+    Raises:
+        InputError: if they cannot sample subwords as `cfg` asks for.
+    """
     old = tokenizer.load_both(parent)
+    if cfg.degree and old.target.kind != cfg.tokenizer:
+        raise InputError(
+            f"The tokenizer of {parent} is {old.target.kind}, and the subwords are to "
+            f"be sampled as of data.tokenizer={cfg.tokenizer}. Give data.tokenizer="
+            f"{old.target.kind} with {SAMPLING[old.target.kind]}."
+        )
     train = dataset.training(cfg)
     tags = pieces.tags(train, tokenizer.targets(old.source))
     if set(tags) <= set(old.source.tags) and not cfg.new_pieces:
