@@ -14,6 +14,9 @@ from transformer.errors import InputError
 SEEDS = 1 << 32
 """Above, JAX without 64-bit types would silently take the remainder."""
 
+SAMPLING = {"bpe": ("subword_dropout", 0.1), "unigram": ("subword_alpha", 0.2)}
+"""What makes several segmentations by each tokenizer, and a value to begin with."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
@@ -237,24 +240,19 @@ def _check_sampling(cfg: DataConfig) -> None:
     _share(cfg, "subword_dropout")
     if cfg.subword_alpha is not None:
         _positive(cfg, "subword_alpha")
-    if cfg.subword_dropout and cfg.tokenizer != "bpe":
-        raise InputError(
-            f"{_flag(cfg, 'subword_dropout')} leaves out merges, and "
-            f"{_flag(cfg, 'tokenizer')} has none. Give data.subword_alpha instead, "
-            "e.g. 0.2, or data.tokenizer=bpe."
-        )
-    if cfg.subword_alpha and cfg.tokenizer != "unigram":
-        raise InputError(
-            f"{_flag(cfg, 'subword_alpha')} needs probabilities of pieces, and "
-            f"{_flag(cfg, 'tokenizer')} has none. Give data.subword_dropout instead, "
-            "e.g. 0.1, or data.tokenizer=unigram."
-        )
+    name, usual = SAMPLING[cfg.tokenizer]
+    for other, _ in SAMPLING.values():
+        if other != name and getattr(cfg, other):
+            raise InputError(
+                f"{_flag(cfg, other)} does nothing to the pieces of "
+                f"{_flag(cfg, 'tokenizer')}. Give data.{name} instead, e.g. {usual}, "
+                "or the other tokenizer."
+            )
     if (cfg.segmentations > 1) != (cfg.degree > 0):
-        name = "subword_dropout" if cfg.tokenizer == "bpe" else "subword_alpha"
         raise InputError(
             f"{_flag(cfg, 'segmentations')} and {_flag(cfg, name)}: the second makes "
             "several segmentations, and without it they are all the same. Give both, "
-            f"e.g. 16 and {0.1 if cfg.tokenizer == 'bpe' else 0.2}."
+            f"e.g. 16 and {usual}."
         )
 
 

@@ -30,7 +30,7 @@ from transformer import (
     weights,
 )
 from transformer.checkpoints import Checkpoints
-from transformer.config import Config, DataConfig
+from transformer.config import SAMPLING, Config, DataConfig
 from transformer.errors import InputError
 from transformer.folder import Description, Direction
 from transformer.step import Objective
@@ -38,9 +38,6 @@ from transformer.tokenizer import Tokenizers
 from transformer.training import STATE, Start
 
 log = logging.getLogger(__name__)
-
-SAMPLING = {"bpe": "data.subword_dropout", "unigram": "data.subword_alpha"}
-"""What makes other segmentations, by the kind of the tokenizer."""
 
 Tree = Any
 
@@ -61,11 +58,12 @@ def tokenizers(cfg: DataConfig, parent: Path) -> Tokenizers:
         InputError: if they cannot sample subwords as `cfg` asks for.
     """
     old = tokenizer.load_both(parent)
-    if cfg.degree and old.target.kind != cfg.tokenizer:
+    kind = old.target.kind
+    if cfg.degree and kind != cfg.tokenizer:
         raise InputError(
-            f"The tokenizer of {parent} is {old.target.kind}, and the subwords are to "
-            f"be sampled as of data.tokenizer={cfg.tokenizer}. Give data.tokenizer="
-            f"{old.target.kind} with {SAMPLING[old.target.kind]}."
+            f"The subwords are to be sampled as of data.tokenizer={cfg.tokenizer}, but "
+            f"the tokenizer of {parent} is {kind}. Give data.tokenizer={kind} and "
+            f"data.{SAMPLING[kind][0]}."
         )
     train = dataset.training(cfg)
     tags = pieces.tags(train, tokenizer.targets(old.source))

@@ -121,7 +121,7 @@ class BytePairs:
 
 
 class Way(NamedTuple):
-    """The pieces that may end at a place of a word: where each begins, and their shares.
+    """Where the pieces begin that may end at a place of a word, and their shares.
 
     The shares divide [0, 1) in that order; `bounds` are where one meets the next.
     """
