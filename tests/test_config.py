@@ -260,10 +260,35 @@ def test_each_difference_is_a_flag_with_both_values():
         {"subword_dropout": 0.1},
         {"segmentations": 0, "subword_dropout": 0.1},
         {"segmentations": 2, "subword_dropout": 1.0},
+        {"segmentations": 2, "tokenizer": "unigram"},
+        {"subword_alpha": 0.2, "tokenizer": "unigram"},
+        {"segmentations": 2, "subword_alpha": 0.0, "tokenizer": "unigram"},
+        {"segmentations": 2, "subword_alpha": math.nan, "tokenizer": "unigram"},
     ],
     ids=str,
 )
-def test_segmentations_and_their_dropout_go_together(sampling):
-    with pytest.raises(InputError, match="segmentations|subword_dropout"):
+def test_segmentations_and_what_makes_them_go_together(sampling):
+    with pytest.raises(InputError, match="segmentations|subword_"):
         DataConfig(**sampling)
     DataConfig(segmentations=2, subword_dropout=0.1)
+    DataConfig(segmentations=2, subword_alpha=0.2, tokenizer="unigram")
+
+
+@pytest.mark.parametrize(
+    ("sampling", "right"),
+    [
+        ({"tokenizer": "bpe", "subword_alpha": 0.1}, "subword_dropout"),
+        ({"tokenizer": "unigram", "subword_dropout": 0.1}, "subword_alpha"),
+        ({"subword_dropout": 0.1, "subword_alpha": 0.1}, "subword_dropout"),
+    ],
+    ids=str,
+)
+def test_each_tokenizer_has_its_own_sampling(sampling, right):
+    with pytest.raises(InputError, match=f"^data.subword_.*tokenizer=.*data.{right}"):
+        DataConfig(segmentations=2, **sampling)
+
+
+def test_settings_of_older_folders_have_no_subword_alpha():
+    values = settings.to_dict(SMALL)
+    del values["data"]["subword_alpha"]
+    assert settings.from_dict(values) == SMALL

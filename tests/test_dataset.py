@@ -413,13 +413,17 @@ def test_ids_of_the_store_are_of_the_vocabulary(tmp_path):
         assert side.ids.dtype == np.uint32
 
 
+UNIGRAM = {"tokenizer": "unigram", "subword_dropout": 0.0, "subword_alpha": 0.1}
+
+
 def segmented(folder, pairs=GOOD, **data):
     sampling = {"segmentations": 3, "subword_dropout": 0.3}
     return dataset.prepare(settings(folder, pairs, vocab_size=330, **sampling | data))
 
 
-def test_each_copy_of_the_corpus_is_otherwise_segmented(tmp_path):
-    data = segmented(tmp_path)
+@pytest.mark.parametrize("kind", [{}, UNIGRAM], ids=["bpe", "unigram"])
+def test_each_copy_of_the_corpus_is_otherwise_segmented(tmp_path, kind):
+    data = segmented(tmp_path, **kind)
     assert decoded(data) == GOOD * 3
     assert data.fitting.tolist() == [True] * 3 * len(GOOD)
     ids = [tuple(data.store.target[i].tolist()) for i in range(data.store.size)]
@@ -429,20 +433,22 @@ def test_each_copy_of_the_corpus_is_otherwise_segmented(tmp_path):
     assert sum(map(len, ids)) > 3 * sum(map(len, plain))
 
 
-def test_the_segmentations_are_the_same_whenever_they_are_made(tmp_path, monkeypatch):
-    one = segmented(tmp_path)
+@pytest.mark.parametrize("kind", [{}, UNIGRAM], ids=["bpe", "unigram"])
+def test_the_segmentations_are_the_same_whenever_they_are_made(
+    tmp_path, monkeypatch, kind
+):
+    one = segmented(tmp_path, **kind)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
-    other = segmented(tmp_path)
+    other = segmented(tmp_path, **kind)
     for side, again in zip(one.store, other.store, strict=True):
         np.testing.assert_array_equal(side.ids, again.ids)
 
 
-def test_another_dropout_or_number_makes_a_new_store(tmp_path):
-    sizes = {
-        segmented(tmp_path, **change).store.source.ids.size
-        for change in ({}, {"subword_dropout": 0.2}, {"segmentations": 2})
-    }
-    assert len(sizes) == 3
+def test_another_dropout_alpha_or_number_makes_a_new_store(tmp_path):
+    changes = [{}, {"subword_dropout": 0.2}, {"segmentations": 2}]
+    changes += [UNIGRAM, UNIGRAM | {"subword_alpha": 0.3}]
+    sizes = {segmented(tmp_path, **one).store.source.ids.size for one in changes}
+    assert len(sizes) == 5
 
 
 def test_the_report_counts_pairs_and_not_their_copies(tmp_path):

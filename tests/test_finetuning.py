@@ -1,6 +1,7 @@
 """What a model takes from another one, its vocabulary grown or not."""
 
 import shutil
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -148,3 +149,13 @@ def test_what_the_parent_learnt_is_kept_if_tags_can_ask_for_it(parent, tmp_path)
     folder.create(tmp_path / "told", told, Tokenizers(tagged, tagged))
     learnt = finetuning.directions(cfg, tmp_path / "told")
     assert learnt == (("en", "de"), ("en", "hi"), ("en", "fr"))
+
+
+def test_subwords_are_sampled_as_the_parent_was_tokenised(parent, tmp_path):
+    cfg = corpora(tmp_path, "en-de")
+    kind = tokenizer.load_both(parent).target.kind
+    fitting = replace(cfg, segmentations=2, subword_dropout=0.1)
+    assert finetuning.tokenizers(fitting, parent).target.kind == kind == "bpe"
+    other = replace(cfg, segmentations=2, subword_alpha=0.2, tokenizer="unigram")
+    with pytest.raises(InputError, match="is bpe.*tokenizer=bpe and.*subword_dropout"):
+        finetuning.tokenizers(other, parent)

@@ -14,6 +14,9 @@ from transformer.errors import InputError
 SEEDS = 1 << 32
 """Above, JAX without 64-bit types would silently take the remainder."""
 
+SAMPLING = {"bpe": ("subword_dropout", 0.1), "unigram": ("subword_alpha", 0.2)}
+"""What makes several segmentations by each tokenizer, and a value to begin with."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
@@ -93,23 +96,20 @@ class DataConfig:
     """Rules that else only report, and shall drop: of markup, numbers, similar."""
     subword_dropout: float = 0.0
     """The probability that a merge of BPE is left out, in training only."""
+    subword_alpha: float | None = None
+    """In training only, every way to write a word in unigram pieces has a chance, by
+    its probability to the power of this; near 0 all the same. None: only the best."""
     segmentations: int = 1
-    """Copies of the corpus that are stored, each in other pieces by that dropout."""
+    """Copies of the corpus that are stored, each in other pieces by one of these."""
     new_pieces: int = 0
     """Pieces to add to the tokenizer of --init-from, learnt from the corpora."""
 
     def __post_init__(self) -> None:
         _positive(self, "max_length", "accumulate", "tokenizer_sentences")
         _positive(self, "segmentations")
-        _share(self, "subword_dropout")
         _positive(self, "temperature")
         _choices(self)
-        if (self.segmentations > 1) != (self.subword_dropout > 0):
-            raise InputError(
-                f"data.segmentations={self.segmentations} and data.subword_dropout="
-                f"{self.subword_dropout}: dropout makes several segmentations, and "
-                "without it they are all the same. Give both, e.g. 16 and 0.1."
-            )
+        _check_sampling(self)
         if self.tokens != "auto":
             _positive(self, "tokens")
         if self.tokens != "auto" and self.tokens < self.max_length:
@@ -132,6 +132,11 @@ class DataConfig:
         """`tokens`, once it is a number."""
         assert self.tokens != "auto", "found before training begins"
         return self.tokens
+
+    @property
+    def degree(self) -> float:
+        """Of subword sampling, as `Tokenizer.sample` takes it; 0 is none."""
+        return self.subword_alpha or self.subword_dropout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,6 +240,27 @@ class Config:
                 "that the cosine schedule would never begin to fall. Lower the one or "
                 "raise the other."
             )
+
+
+def _check_sampling(cfg: DataConfig) -> None:
+    """Raises `InputError` unless the settings of subword sampling go together."""
+    _share(cfg, "subword_dropout")
+    if cfg.subword_alpha is not None:
+        _positive(cfg, "subword_alpha")
+    name, usual = SAMPLING[cfg.tokenizer]
+    for other, _ in SAMPLING.values():
+        if other != name and getattr(cfg, other):
+            raise InputError(
+                f"{_flag(cfg, other)} does nothing to the pieces of "
+                f"{_flag(cfg, 'tokenizer')}. Give data.{name} instead, e.g. {usual}, "
+                "or the other tokenizer."
+            )
+    if (cfg.segmentations > 1) != (cfg.degree > 0):
+        raise InputError(
+            f"{_flag(cfg, 'segmentations')} and {_flag(cfg, name)}: the second makes "
+            "several segmentations, and without it they are all the same. Give both, "
+            f"e.g. 16 and {usual}."
+        )
 
 
 def _flag(cfg: Any, name: str) -> str:

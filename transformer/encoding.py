@@ -36,7 +36,7 @@ def stored(
     """
     models = [hashlib.sha256(side.model).hexdigest() for side in tokenizers]
     told = [(corpus.source, corpus.target, corpus.tag) for corpus in train]
-    segmented = cfg.segmentations, cfg.subword_dropout
+    segmented = cfg.segmentations, cfg.degree
     key = selection.key([FORMAT, told, list(marks), models, segmented])
     path = store.cache() / "stores" / key
     if not path.exists():
@@ -54,7 +54,7 @@ def _parts(
     for _ in range(cfg.segmentations):
         for corpus, clean in zip(train, kept, strict=True):
             told = tokenizers.toward(corpus.target, corpus.tag)
-            encode = partial(_encoded, told, cfg.subword_dropout)
+            encode = partial(_encoded, told, cfg.degree)
             chunks = cleaning.chunks(compress(corpora.pairs(corpus), clean))
             for _, part in workers.ordered(encode, _numbered(chunks, first)):
                 yield part
@@ -70,20 +70,20 @@ def _numbered(
 
 
 def _encoded(
-    tokenizers: Tokenizers, dropout: float, numbered: tuple[int, list[Pair]]
+    tokenizers: Tokenizers, degree: float, numbered: tuple[int, list[Pair]]
 ) -> Store:
     """The ids of some pairs, the first of them with that number among all."""
     first, pairs = numbered
-    if not dropout:
+    if not degree:
         return store.collect(map(tokenizers.encode, pairs))
     return store.collect(
-        _sampled(tokenizers, dropout, number, pair)
+        _sampled(tokenizers, degree, number, pair)
         for number, pair in enumerate(pairs, first)
     )
 
 
 def _sampled(
-    tokenizers: Tokenizers, dropout: float, number: int, pair: Pair
+    tokenizers: Tokenizers, degree: float, number: int, pair: Pair
 ) -> tuple[Ids, Ids]:
     """Each pair has a chance of its own, whoever comes to it and when."""
-    return tokenizers.sample(pair, dropout, random.Random(number))
+    return tokenizers.sample(pair, degree, random.Random(number))

@@ -30,7 +30,7 @@ from transformer import (
     weights,
 )
 from transformer.checkpoints import Checkpoints
-from transformer.config import Config, DataConfig
+from transformer.config import SAMPLING, Config, DataConfig
 from transformer.errors import InputError
 from transformer.folder import Description, Direction
 from transformer.step import Objective
@@ -55,8 +55,19 @@ def inherited(cfg: Config, parent: Description) -> Config:
 
 
 def tokenizers(cfg: DataConfig, parent: Path) -> Tokenizers:
-    """Those of another model, with the tags and the new pieces that `cfg` asks for."""
+    """Those of another model, with the tags and the new pieces that `cfg` asks for.
+
+    Raises:
+        InputError: if they cannot sample subwords as `cfg` asks for.
+    """
     old = tokenizer.load_both(parent)
+    kind = old.target.kind
+    if cfg.degree and kind != cfg.tokenizer:
+        raise InputError(
+            f"The subwords are to be sampled as of data.tokenizer={cfg.tokenizer}, but "
+            f"the tokenizer of {parent} is {kind}. Give data.tokenizer={kind} and "
+            f"data.{SAMPLING[kind][0]}."
+        )
     train = dataset.training(cfg)
     tags = pieces.tags(train, tokenizer.targets(old.source))
     if set(tags) <= set(old.source.tags) and not cfg.new_pieces:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import sentencepiece
 
 from transformer.errors import InputError
-from transformer.segmentation import BytePairs
+from transformer.segmentation import BytePairs, Unigrams
 from transformer.symbols import BOS, EOS, PAD, UNK
 from transformer.text import normalize
 
@@ -72,33 +72,47 @@ class Tokenizer:
         """Ids of the normalised text behind the tags, without BOS and EOS."""
         return [*self._before, *self._processor.encode(normalize(text))]
 
-    def sample(self, text: str, dropout: float, chance: random.Random) -> list[int]:
-        """As `encode`, but each merge is left out with probability `dropout`.
+    @property
+    def kind(self) -> str:
+        """How its pieces were learnt, as `train` is told."""
+        # The scores of merges are their ranks, those of unigrams logarithms.
+        ranks = all(score.is_integer() for score in self._scores.values())
+        return "bpe" if ranks else "unigram"
 
-        Raises:
-            InputError: if the pieces are not those of byte-pair encoding.
+    def sample(self, text: str, degree: float, chance: random.Random) -> list[int]:
+        """As `encode`, but in other pieces, by chance.
+
+        Args:
+            degree: how far from the usual ones, as their kind has it. With "bpe" the
+                probability that a merge is left out, see `BytePairs.sample`; with
+                "unigram" the power of probabilities, see `Unigrams.sample`.
         """
-        words = self._byte_pairs.sample(normalize(text), dropout, chance)
+        words = self._segments.sample(normalize(text), degree, chance)
         ids = (id for word in words for piece in word for id in self._ids(piece))
         return [*self._before, *ids]
 
     def _ids(self, piece: str) -> list[int]:
-        id = self._processor.piece_to_id(piece)
-        if not self._processor.is_unknown(id):
+        id = self._rows.get(piece)
+        if id is not None:
             return [id]
         return [self._processor.piece_to_id(f"<0x{b:02X}>") for b in piece.encode()]
 
     @cached_property
-    def _byte_pairs(self) -> BytePairs:
-        processor = self._processor
-        ids = [id for id in range(self.size) if not self._is_special(id)]
-        scores = {processor.id_to_piece(id): processor.get_score(id) for id in ids}
-        if not all(score.is_integer() for score in scores.values()):
-            raise InputError(
-                "data.subword_dropout leaves out merges of byte-pair encoding; this "
-                "tokenizer has none. Train one with --data.tokenizer bpe."
-            )
-        return BytePairs({piece: -score for piece, score in scores.items()})
+    def _segments(self) -> BytePairs | Unigrams:
+        if self.kind == "unigram":
+            return Unigrams(self._scores)
+        return BytePairs({piece: -score for piece, score in self._scores.items()})
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        """The ids of the pieces of text."""
+        ids = (id for id in range(self.size) if not self._is_special(id))
+        return {self.piece(id): id for id in ids}
+
+    @cached_property
+    def _scores(self) -> dict[str, float]:
+        score = self._processor.get_score
+        return {piece: score(id) for piece, id in self._rows.items()}
 
     def _is_special(self, id: int) -> bool:
         of = self._processor
@@ -152,11 +166,11 @@ class Tokenizers(NamedTuple):
         return self.source.encode(pair[0]), self.target.encode(pair[1])
 
     def sample(
-        self, pair: tuple[str, str], dropout: float, chance: random.Random
+        self, pair: tuple[str, str], degree: float, chance: random.Random
     ) -> tuple[list[int], list[int]]:
         """As `encode`, each side in other pieces; see `Tokenizer.sample`."""
-        source = self.source.sample(pair[0], dropout, chance)
-        return source, self.target.sample(pair[1], dropout, chance)
+        source = self.source.sample(pair[0], degree, chance)
+        return source, self.target.sample(pair[1], degree, chance)
 
     def toward(self, language: str, tag: str | None = None) -> "Tokenizers":
         """For texts that are to be translated into a language.
