@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from transformer.axes import Params
@@ -186,6 +187,18 @@ def _whole_along_fsdp(mesh: Mesh, tree: Tree, paths: str) -> Tree:
 
     there = shardings(mesh, tree)
     return jax.tree_util.tree_map_with_path(constrained, tree, there)
+
+
+def repeated(mesh: Mesh, tree: Tree, times: int) -> Tree:
+    """In a program: each row so often, one after the other, where it was."""
+    if times == 1:
+        return tree
+
+    def repeat(leaf: jax.Array) -> jax.Array:
+        rows = jnp.repeat(leaf, times, axis=0)
+        return jax.lax.with_sharding_constraint(rows, by_rows(mesh))
+
+    return jax.tree.map(repeat, tree)
 
 
 def filled(mesh: Mesh, rows: int) -> int:

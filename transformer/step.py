@@ -69,8 +69,7 @@ def loss_sum(
     """
     model, criterion, mesh = objective
     passes = 1 if key is None else objective.passes
-    twice = partial(jnp.repeat, repeats=passes, axis=0)
-    source, target = jax.tree.map(twice, (part.source, part.target))
+    source, target = parallel.repeated(mesh, (part.source, part.target), passes)
     labels = part.labels
     rngs = {} if key is None else {"dropout": key}
     apply: Any = partial(model.apply, params, train=key is not None, rngs=rngs)
