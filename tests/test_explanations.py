@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from transformer import explanations, text
 from transformer.errors import InputError
 from transformer.explanations import explain
-from transformer.strategies import Greedy
+from transformer.strategies import Beam, Greedy
 from transformer.symbols import EOS
 
 TEXTS = ["a dog runs", "  the cat sees.\n\nA <b>dog</b>!  ", "", " \n"]
@@ -60,6 +60,25 @@ def test_the_tokens_and_their_probabilities_are_those_of_the_translation(
         assert sum(values) < 1 + 1e-5
         named = [choice.probability for choice in choices if choice.id == id]
         assert named in ([], [pytest.approx(chosen)])
+
+
+@pytest.mark.parametrize(
+    ("raw", "attempts"),
+    [("bird", [2]), ("{0} a cat\nthe dog", [2, 1]), ("{0}", [None])],
+)
+def test_the_tree_is_of_the_search_that_found_the_translation(
+    translator, raw, attempts
+):
+    search = Beam(width=2)
+    _, parts = translator.outcomes(raw, search)
+    asked = [outcome.task for _, outcome in parts]
+    assert [task and task.attempt for task in asked] == attempts
+    for part in explain(translator, raw, strategy=search).parts:
+        if attempts == [None]:
+            assert part.tree is None and part.target.text == raw
+        else:
+            found = tuple(part.tree.nodes[number].id for number in part.tree.best)
+            assert found == part.target.ids
 
 
 def test_arrays_have_one_row_a_token_and_looks_sum_to_one(translator, dog):

@@ -7,12 +7,17 @@ import pytest
 import tiny
 
 from transformer import trees
-from transformer.seating import most
-from transformer.strategies import Beam
+from transformer.seating import Request, most
+from transformer.strategies import Beam, DiverseBeam
 from transformer.symbols import EOS
 
 TEXTS = ["a dog runs", "the cat sees a bird", "it"]
-STRATEGIES = [Beam(width=1), Beam(width=3, best=2, alpha=0.0)]
+STRATEGIES = [
+    Beam(width=1),
+    Beam(width=3, best=2, alpha=0.0),
+    DiverseBeam(width=4, groups=2, best=1),
+    Beam(width=2, coverage=0.5),
+]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +37,8 @@ def ids(request, translator):
 
 @pytest.fixture(scope="module")
 def tree(translator, ids, strategy):
-    return trees.grown(translator.model, translator.params, ids, strategy)
+    request = Request(ids, strategy, most(len(ids)))
+    return trees.grown(translator.model, translator.params, request)
 
 
 def test_it_ends_in_what_the_search_finds(translator, ids, strategy, tree):
