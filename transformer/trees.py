@@ -5,7 +5,6 @@
 It is the search that translates, stopped after every step to be looked at.
 """
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -203,10 +202,18 @@ def _grown(
     return tuple(nodes), after
 
 
-def _path(nodes: tuple[Node, ...], tokens: Sequence[int]) -> tuple[int, ...]:
-    """The nodes that spell these tokens."""
-    children = {(node.parent, node.id): number for number, node in enumerate(nodes)}
+def _path(nodes: tuple[Node, ...], tokens: list[int]) -> tuple[int, ...]:
+    """The nodes that spell these tokens; two beams side by side can both have some."""
+    ends = [number for number, node in enumerate(nodes) if node.fate == "ended"]
+    paths = (_to(nodes, end) for end in ends)
+    spelt = (path for path in paths if [nodes[n].id for n in path] == tokens)
+    return next(spelt) if tokens else ()
+
+
+def _to(nodes: tuple[Node, ...], end: int) -> tuple[int, ...]:
+    """From the first token to this one."""
     path: list[int] = []
-    for id in tokens:
-        path.append(children[path[-1] if path else -1, id])
-    return tuple(path)
+    while end >= 0:
+        path.append(end)
+        end = nodes[end].parent
+    return tuple(reversed(path))
