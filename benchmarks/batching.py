@@ -7,7 +7,7 @@ is least. Both have as many target positions a batch.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, cast
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from benchmarks import cli, measure
 from benchmarks.work import Task, Work, task
 from transformer import batches
-from transformer.batches import Plan, Shape
+from transformer.batches import Held, Plan, Shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +30,8 @@ class Command:
     """Of each turn, about."""
 
 
-class Bucketed:
-    """Batches of one pair a row; the part of `Plan` that measuring needs."""
+class Bucketed(Plan):
+    """Batches of one pair a row."""
 
     def __init__(
         self, lengths: Int[np.ndarray, "n 2"], tokens: int, buckets: int
@@ -51,7 +51,9 @@ class Bucketed:
         room = sum(shape.rows * sum(shape[1:]) for shape, _ in self._batches)
         self.padding = 1 - lengths.sum() / room
 
-    def batch(self, number: int, held: Any = range) -> Any:
+    def batch(
+        self, number: int, held: Held = range
+    ) -> tuple[Shape, list[list[np.ndarray]]]:
         shape, pairs = self._batches[self._order[number % self.per_epoch]]
         rows = np.split(pairs, range(1, len(pairs)))
         rows += [np.zeros(0, int)] * (shape.rows - len(rows))
@@ -131,7 +133,7 @@ def compare(command: Command) -> list[Row]:
 
 def _bucketed(packed: Task, tokens: int, buckets: int) -> Task:
     plan = Bucketed(batches.lengths(packed.store), tokens, buckets)
-    return packed._replace(plan=cast(Plan, plan))
+    return packed._replace(plan=plan)
 
 
 def main(command: Command) -> None:

@@ -11,7 +11,9 @@ from transformer.errors import InputError
 Command = TypeVar("Command")
 
 
-def run(main: Callable[[Command], None], command: type[Command], text: str) -> None:
+def run(
+    main: Callable[[Command], None], command: type[Command], text: str | None
+) -> None:
     """Reads the flags, and runs in memory that is kept, as train.py does."""
     devices.keep_freed_memory()
     try:

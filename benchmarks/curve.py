@@ -18,10 +18,10 @@ import tyro
 from jaxtyping import Float
 
 from benchmarks import cli
-from benchmarks.work import CommonWork, Task, Work, task
+from benchmarks.work import CommonWork, Dtype, Task, Work, task
 from transformer import batches, devices, parallel
 
-RUNS = {
+RUNS: dict[str, tuple[Dtype, int]] = {
     "float32": ("float32", 0),
     "bfloat16": ("bfloat16", 0),
     "float32, other seed": ("float32", 1),

@@ -26,7 +26,7 @@ VALID = 1000
 
 
 def fillings() -> Iterator[tuple[str, str]]:
-    """Every second filling of every pattern, so that none comes twice."""
+    """Every second filling of every pattern; what two patterns say comes twice."""
     for pattern in grammar.patterns():
         for parts in itertools.islice(phrasebook.every_way(pattern), 0, None, 2):
             english = grammar.fill(pattern.english, parts, "en")

@@ -5,7 +5,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +14,7 @@ from benchmarks import exchange
 from benchmarks.exchange import Network
 from benchmarks.rivals import decoding
 from benchmarks.rivals.decoding import ALPHA, Ids
+from benchmarks.work import Dtype
 from transformer import devices, networks, parallel, scoring
 from transformer.engine import Engine
 from transformer.model import Transformer
@@ -28,7 +28,7 @@ from transformer.symbols import EOS
 class Command:
     folder: tyro.conf.Positional[Path]
     """Of the network."""
-    compute: Literal["auto", "float32", "bfloat16"] = "auto"
+    compute: Dtype = "auto"
     """Type of the products."""
     exact: bool = False
     """Shapes follow from each sentence alone, as without --fast of translate.py."""

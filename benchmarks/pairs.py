@@ -8,6 +8,7 @@ sentences end to end without special tokens; `source_offsets` and `target_offset
 where each begins; `vocabulary`, `pad`, `bos`, `eos`.
 """
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from transformer.config import (
     OptimizerConfig,
     TrainingConfig,
 )
+from transformer.dataset import Dataset
 from transformer.errors import InputError
 from transformer.store import Side, Store
 
@@ -32,16 +34,19 @@ CORPUS = ROOT.parent / "shared" / "data" / "multi30k"
 def file(vocabulary: int) -> Path:
     """The file for a tokenizer of at most so many pieces; written where missing.
 
+    It is named by what it holds: what was prepared by other rules, or from another
+    corpus, is another file. Preparing reads again what it has worked out before.
+
     Raises:
-        InputError: if there is neither the file nor the corpus.
+        InputError: if there is no corpus.
     """
+    arrays = _arrays(prepared(vocabulary))
     folder = store.cache() / "benchmarks"
-    path = folder / f"multi30k-en-de-{vocabulary}-v{dataset.FORMAT}.npz"
+    path = folder / f"multi30k-en-de-{vocabulary}-{_digest(arrays)}.npz"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        arrays = _prepare(vocabulary)
         draft = folder / f"{os.getpid()}-{path.name}"
-        np.savez(draft, **arrays)
+        np.savez(draft, allow_pickle=False, **arrays)
         draft.replace(path)
     return path
 
@@ -56,7 +61,8 @@ def read(path: Path) -> tuple[Store, int]:
         return Store(*sides), int(arrays["vocabulary"])
 
 
-def _prepare(vocabulary: int) -> dict[str, np.ndarray]:
+def prepared(vocabulary: int) -> Dataset:
+    """The corpus, cleaned and tokenised. Raises `InputError` if there is none."""
     if not CORPUS.is_dir():
         raise InputError(
             f"The real regime needs Multi30k as {CORPUS}/train.en.xz, train.de.xz, "
@@ -64,6 +70,10 @@ def _prepare(vocabulary: int) -> dict[str, np.ndarray]:
         )
     data = dataset.prepare(_config(vocabulary))
     assert data.fitting.all(), "captions are short"
+    return data
+
+
+def _arrays(data: Dataset) -> dict[str, np.ndarray]:
     sides = {
         f"{name}_{part}": np.array(getattr(side, part))
         for name, side in zip(store.SIDES, data.store, strict=True)
@@ -76,6 +86,13 @@ def _prepare(vocabulary: int) -> dict[str, np.ndarray]:
         "eos": symbols.EOS,
     }
     return sides | {name: np.array(number) for name, number in numbers.items()}
+
+
+def _digest(arrays: dict[str, np.ndarray]) -> str:
+    found = hashlib.sha256()
+    for name, array in arrays.items():
+        found.update(name.encode() + array.tobytes())
+    return found.hexdigest()[:16]
 
 
 def _config(vocabulary: int) -> Config:

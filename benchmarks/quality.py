@@ -111,4 +111,4 @@ def main(command: Command) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, Command, __doc__ or "")
+    cli.run(main, Command, __doc__)

@@ -9,7 +9,7 @@ benchmarks/flops.py) it takes. Where cost grows as it should, the two are alike.
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -110,7 +110,8 @@ def table(axis: Axis, points: list[Point]) -> str:
 
 
 def main(command: Command) -> None:
-    for axis in [command.axis] if command.axis else VALUES:
+    axes: Iterable[Axis] = [command.axis] if command.axis else VALUES
+    for axis in axes:
         print(table(axis, measured(command, axis, VALUES[axis])) + "\n", flush=True)
 
 

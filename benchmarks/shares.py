@@ -23,14 +23,15 @@ import dataclasses
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.profiler import ProfileData
 
@@ -38,7 +39,7 @@ from benchmarks import measure
 from benchmarks.measure import Programs
 from benchmarks.work import UPDATES, Task
 from transformer import batches
-from transformer.batches import Batch, Plan
+from transformer.batches import Batch, Held, Plan, Shape
 from transformer.errors import InputError
 
 BATCHES = 8
@@ -90,14 +91,16 @@ class _Loop:
         return (time.perf_counter() - start) / steps
 
 
-class _Chosen:
+class _Chosen(Plan):
     """A plan of some batches of another, again and again."""
 
     def __init__(self, plan: Plan, numbers: list[int]) -> None:
         self._plan, self._numbers = plan, numbers
 
-    def batch(self, number: int) -> Any:
-        return self._plan.batch(self._numbers[number % len(self._numbers)])
+    def batch(
+        self, number: int, held: Held = range
+    ) -> tuple[Shape, list[list[np.ndarray]]]:
+        return self._plan.batch(self._numbers[number % len(self._numbers)], held)
 
 
 def of(task: Task, folder: Path) -> dict[str, Shares]:
@@ -105,7 +108,7 @@ def of(task: Task, folder: Path) -> dict[str, Shares]:
     shape = task.plan.shapes[-1]  # what most pairs fit
     every = range(task.plan.per_epoch)
     numbers = [n for n in every if task.plan.batch(n)[0] == shape][:BATCHES]
-    chosen = cast(Plan, _Chosen(task.plan, numbers))
+    chosen = _Chosen(task.plan, numbers)
     there = [
         jax.device_put(batches.assemble(task.store, *chosen.batch(i)))
         for i in range(len(numbers))
@@ -164,7 +167,8 @@ def _by_trace(loop: _Loop, programs: Programs, folder: Path) -> Shares:
     paths = operation_paths(program.as_text() or "")
     files = sorted(folder.rglob("*.xplane.pb"), key=lambda file: file.stat().st_mtime)
     total: Counter[str] = Counter()
-    for operation, nanoseconds in _self_times(ProfileData.from_file(str(files[-1]))):
+    planes = list(ProfileData.from_file(str(files[-1])).planes)
+    for operation, nanoseconds in _self_times(planes):
         total[part_of(paths.get(operation, ""))] += nanoseconds
     if not total:
         raise InputError(f"The trace in {folder} names no operation of the program.")
@@ -183,9 +187,8 @@ def part_of(path: str) -> str:
     return next(found, "without a name")
 
 
-def _self_times(trace: ProfileData) -> Iterator[tuple[str, int]]:
+def _self_times(planes: Sequence[Any]) -> Iterator[tuple[str, int]]:
     """Each run of an operation, and its nanoseconds less those of nested ones."""
-    planes = list(trace.planes)
     on_device = [p for p in planes if p.name.startswith("/device:")]
     for plane in on_device or planes:
         for line in plane.lines:

@@ -61,6 +61,7 @@ UPDATES = 1_000_000
 
 Update = Callable[[TrainState, Batch], tuple[TrainState, Any]]
 Loss = Callable[..., Float[Array, ""]]
+Dtype = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +97,7 @@ class CommonWork:
 class Work(CommonWork):
     """And how we do it."""
 
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    dtype: Dtype = "auto"
     """Type of the products; auto is float32 on a CPU and bfloat16 elsewhere."""
     formulation: Literal["ours", "plain"] = "ours"
     """Of the loss; plain holds the logits as a whole and differentiates through."""

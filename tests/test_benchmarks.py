@@ -1,8 +1,9 @@
 """The benchmarks run, and count the operations that a program performs."""
 
 import dataclasses
+import random
 import re
-from itertools import combinations
+from itertools import combinations, islice
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from benchmarks import (
     curve,
     flops,
     memory,
+    pairs,
     plan,
     quality,
     scaling,
@@ -24,6 +26,7 @@ from benchmarks import (
 from benchmarks.work import CommonWork, Work, task
 from transformer import batches
 from transformer.metrics import Score
+from transformer.symbols import PAD
 
 SMALL = CommonWork(tokens=64, length=8, vocabulary=64, layers=1)
 
@@ -131,6 +134,48 @@ def test_bucketed_batches_hold_every_pair_once_in_a_row_of_its_own(small):
     rows = [row for _, [part] in found for row in part if len(row)]
     assert sorted(np.concatenate(rows)) == list(range(len(lengths)))
     assert all(len(part) == shape.rows for shape, [part] in found)
+
+
+@pytest.fixture
+def captions(tmp_path, monkeypatch):
+    """A small corpus where Multi30k would be."""
+    chance = random.Random(0)
+    words = {"en": "a red dog sees two cats".split(), "de": "ein hund rot".split()}
+    for name, count in (("train", 60), ("valid", 5)):
+        for side, known in words.items():
+            lines = [" ".join(chance.choices(known, k=4)) for _ in range(count)]
+            text = "".join(f"{name} {n} {line}\n" for n, line in enumerate(lines))
+            (tmp_path / f"{name}.{side}").write_text(text, "utf-8")
+    monkeypatch.setattr(pairs, "CORPUS", tmp_path)
+    return tmp_path
+
+
+def sentences(side):
+    return [side[number].tolist() for number in range(len(side.lengths))]
+
+
+def test_pairs_that_are_read_back_are_those_that_training_would_have(captions):
+    path = pairs.file(300)
+    found, vocabulary = pairs.read(path)
+    data = pairs.prepared(300)
+    for side, expected in zip(found, data.store, strict=True):
+        assert sentences(side) == sentences(expected)
+    assert vocabulary == data.tokenizers.target.size
+    assert pairs.file(300) == path != pairs.file(310)
+    for side, line in (("en", "a red dog"), ("de", "ein hund")):
+        with (captions / f"train.{side}").open("a") as file:
+            file.write(f"{line}\n")
+    assert pairs.file(300) != path
+
+
+def test_the_real_regime_learns_from_every_pair_of_the_file(captions):
+    work = Work(regime="real", vocabulary=300, tokens=128, layers=1)
+    made = task(work)
+    lengths = batches.lengths(made.store)
+    stream = islice(made.stream(), made.plan.per_epoch)
+    learnt = sum(int((batch.labels != PAD).sum()) for batch in stream)
+    assert learnt == lengths[:, 1].sum() > 0
+    assert made.cfg.model.vocab_size == pairs.prepared(300).tokenizers.target.size
 
 
 def test_the_paper_plan_stands_in_the_page_as_it_is_computed():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from transformer import explanations, text
 from transformer.errors import InputError
 from transformer.explanations import explain
-from transformer.strategies import Greedy
+from transformer.strategies import Beam, Greedy
 from transformer.symbols import EOS
 
 TEXTS = ["a dog runs", "  the cat sees.\n\nA <b>dog</b>!  ", "", " \n"]
@@ -60,6 +60,19 @@ def test_the_tokens_and_their_probabilities_are_those_of_the_translation(
         assert sum(values) < 1 + 1e-5
         named = [choice.probability for choice in choices if choice.id == id]
         assert named in ([], [pytest.approx(chosen)])
+
+
+@pytest.mark.parametrize("raw", ["bird", "the cat {name} sees 12 birds", "{0}"])
+def test_the_tree_is_of_the_search_that_found_the_translation(translator, raw):
+    search = Beam(width=3)
+    _, [(_, outcome)] = translator.outcomes(raw, search)
+    (part,) = explain(translator, raw, strategy=search).parts
+    if part.tree is None:
+        assert outcome.task is None and part.target.text == outcome.best[0].text
+    else:
+        assert outcome.task is not None and outcome.task.attempt > 1
+        path = tuple(part.tree.nodes[number].id for number in part.tree.best)
+        assert path == part.target.ids == outcome.best[0].ids
 
 
 def test_arrays_have_one_row_a_token_and_looks_sum_to_one(translator, dog):

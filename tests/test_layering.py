@@ -78,7 +78,7 @@ RUNGS: list[dict[str, str]] = [
         "devices": "store",
         "encoding": "cleaning config corpora selection store tokenizer workers",
         "layers": "attention config dropout feed_forward positions",
-        "pages": "cleaning config reports settings",
+        "pages": "cleaning config errors reports settings",
         "phrasebook": "",
         "pieces": "cleaning config corpora mixture selection store text tokenizer",
         "reports": "batches cleaning store tokenizer",
@@ -100,16 +100,16 @@ RUNGS: list[dict[str, str]] = [
             "alignments errors layers masks neighbours observations seating symbols "
             "text traces translator"
         ),
-        "engine": "axes errors networks parallel search seating strategies",
+        "engine": "axes networks parallel search seating strategies",
         "explanations": (
-            "alignments errors lexicons neighbours parts scoring seating strategies "
-            "symbols tasks text tokenizer traces translator trees"
+            "alignments cleaning errors lexicons neighbours parts scoring seating "
+            "strategies symbols tasks text tokenizer traces translator trees"
         ),
         "judgement": "corpora errors metrics",
         "lexicons": "axes errors neighbours text tokenizer translator",
         "lines": "alignments checks links markup parts placing spans tasks text",
         "loading": "axes devices errors folder model tokenizer translator weights",
-        "networks": "attention axes model search",
+        "networks": "attention axes errors model search",
         "observations": "attention axes embeddings layers model positions",
         "options": (
             "corpora errors phrases rules search seating strategies terms text "
@@ -154,8 +154,8 @@ RUNGS: list[dict[str, str]] = [
             "update"
         ),
         "insights": (
-            "comparisons errors explanations lexicons pages panels strategies "
-            "streams translator walks"
+            "comparisons explanations lexicons pages panels strategies streams "
+            "translator walks"
         ),
         "journal": "evaluation pages",
         "panels": "comparisons explanations heads neighbours pages trees",

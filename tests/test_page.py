@@ -145,6 +145,14 @@ def test_places_that_are_all_the_same_are_in_the_middle():
     assert {(spot.x, spot.y) for spot in spots} == {(50.0, maps.HEIGHT / 2)}
 
 
+def test_no_tree_is_drawn_of_what_no_search_found():
+    with_tree = invented.explanation("a b", "b a")
+    (part,) = with_tree.parts
+    copied = with_tree._replace(parts=(part._replace(tree=None, branches=()),))
+    trees = [panels.page([one], None).count('-tree"') for one in (with_tree, copied)]
+    assert trees[0] > 0 == trees[1]
+
+
 def test_a_tree_is_drawn_with_its_paths_and_what_was_found_on_top():
     tree = invented.tree(4)
     drawn = beams.drawn(tree, ["▁a", "▁b"] * 4)

@@ -7,12 +7,17 @@ import pytest
 import tiny
 
 from transformer import trees
-from transformer.seating import most
-from transformer.strategies import Beam
+from transformer.seating import Request, most
+from transformer.strategies import Beam, DiverseBeam
 from transformer.symbols import EOS
 
 TEXTS = ["a dog runs", "the cat sees a bird", "it"]
-STRATEGIES = [Beam(width=1), Beam(width=3, best=2, alpha=0.0)]
+STRATEGIES = [
+    Beam(width=1),
+    Beam(width=3, best=2, alpha=0.0),
+    DiverseBeam(width=4, groups=2, best=1),
+    Beam(width=2, coverage=0.5),
+]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +37,8 @@ def ids(request, translator):
 
 @pytest.fixture(scope="module")
 def tree(translator, ids, strategy):
-    return trees.grown(translator.model, translator.params, ids, strategy)
+    request = Request(ids, strategy, most(len(ids)))
+    return trees.grown(translator.model, translator.params, request)
 
 
 def test_it_ends_in_what_the_search_finds(translator, ids, strategy, tree):
@@ -40,7 +46,7 @@ def test_it_ends_in_what_the_search_finds(translator, ids, strategy, tree):
     path = [tree.nodes[number] for number in tree.best]
     assert tuple(node.id for node in path) == best.ids
     assert path[-1].score == pytest.approx(best.score, rel=1e-4)
-    assert [n.log_prob for n in path] == pytest.approx(best.log_probs, rel=1e-3)
+    assert [n.log_prob for n in path] == pytest.approx(best.log_probs, 1e-3, 1e-5)
     assert all(tree.nodes[n].parent == before for before, n in pairwise(tree.best))
 
 

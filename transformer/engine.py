@@ -25,9 +25,8 @@ from jaxtyping import Array, Bool, Int, Key
 
 from transformer import parallel, search, seating
 from transformer.axes import Params
-from transformer.errors import InputError
-from transformer.networks import Alone, Memory, Network, Watching
-from transformer.search import IMPOSSIBLE, Ask, Hypotheses, State, Worth
+from transformer.networks import Memory, Network, penalised
+from transformer.search import IMPOSSIBLE, Ask, Hypotheses, State
 from transformer.seating import Asked, Queue, Request
 from transformer.strategies import Strategy
 
@@ -150,25 +149,10 @@ def _read(
             yield number, None if seen.cut[row] else found
 
 
-def _watched(network: Network, strategy: Strategy) -> Network:
-    """With a coverage penalty, a network that keeps count of what it looks at."""
-    if not strategy.coverage:
-        return network
-    if not isinstance(network, Alone):
-        raise InputError("A coverage penalty takes one model, not several.")
-    return Watching(network.model)
-
-
-def _worth(network: Network, strategy: Strategy) -> Worth | None:
-    if not isinstance(network, Watching):
-        return None
-    return lambda cache: strategy.coverage * network.gaps(cache)
-
-
 def _begin(network: Network, memory: Memory, asked: Asked, *, shape: Shape) -> Running:
     """Rows in which nothing happens yet."""
     strategy, rows = shape.strategy, shape.rows
-    network = _watched(network, strategy)
+    network, _ = penalised(network, strategy.coverage)
     cache = network.cache(memory, strategy.width, shape.length)
     sizes = {"length": shape.length, "width": strategy.width, "best": strategy.best}
     state = search.start(cache, rows, **sizes)
@@ -217,14 +201,14 @@ def _turn(
     keys = jax.vmap(jax.random.fold_in)(of_line, asked.places[:, 1])
     select = asked.select or strategy.select
     ask = Ask(jnp.asarray(asked.limits), keys, asked.rules, select)
-    network = _watched(network, strategy)
+    network, worth = penalised(network, strategy.coverage)
     advance = partial(
         search.advanced,
         network.step(params, memory),
         network.reordered,
         strategy.penalty,
         ask,
-        worth=_worth(network, strategy),
+        worth=worth,
     )
     first = search.alive(state).sum()
 

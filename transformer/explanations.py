@@ -24,13 +24,14 @@ from transformer import (
     trees,
 )
 from transformer.alignments import Alignment
+from transformer.cleaning import Pair
 from transformer.errors import InputError
-from transformer.neighbours import Place, around
+from transformer.neighbours import Lexicon, Place, around
 from transformer.parts import Outcome
 from transformer.scoring import Ids
 from transformer.strategies import Beam, Greedy
 from transformer.symbols import EOS
-from transformer.tasks import Task
+from transformer.tasks import Desk, Task
 from transformer.text import normalize
 from transformer.tokenizer import Tokenizer
 from transformer.traces import Tokens, Vectors, tokens, traced
@@ -66,7 +67,9 @@ class Part(NamedTuple):
     chosen: tuple[float, ...]
     """The probability of what did come."""
     tree: Tree | None
-    """The beam search; None where the target was given."""
+    """The search that found the target; None where it was given, or no single search
+    found it: what is all spans is copied, and what loses them is translated between
+    them."""
     branches: tuple[str, ...]
     """The pieces of the nodes of the tree."""
     alignment: Alignment
@@ -106,16 +109,13 @@ def explain(
         InputError: if a target is given and a side has more tokens than the model was
             trained for.
     """
-    strategy = strategy or Beam()
     (greedy,) = translator.translate([text], strategy=Greedy())
+    lexicon, _ = lexicons.lexicons(translator)
     if target is not None:
-        part = _given(translator, normalize(text), normalize(target))
+        part = _given(translator, lexicon, normalize(text), normalize(target))
         return Explanation(text, target, greedy.text, (), (part,))
-    (found,) = translator.translate([text], strategy=strategy)
-    parts = tuple(
-        _searched(translator, task, outcome, strategy)
-        for task, outcome in translator.outcomes(text, strategy)
-    )
+    found, searched = translator.outcomes(text, strategy or Beam())
+    parts = tuple(_searched(translator, lexicon, *one) for one in searched)
     return Explanation(text, found.text, greedy.text, found.warnings, parts)
 
 
@@ -135,7 +135,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _given(translator: Translator, source: str, target: str) -> Part:
+def _given(translator: Translator, lexicon: Lexicon, source: str, target: str) -> Part:
     """A part whose target is whatever it is."""
     ids = scoring.encode(translator.tokenizers, (source, target))
     for side, limit in zip(ids, _limits(translator), strict=True):
@@ -144,31 +144,41 @@ def _given(translator: Translator, source: str, target: str) -> Part:
                 f"A side of this pair has {len(side)} tokens, and the model was "
                 f"trained for {limit}. Explain it sentence by sentence."
             )
-    return _part(translator, source, ids, target, None)
+    sides = _sides(translator, (source, target), ids)
+    return _part(translator, lexicon, *sides, None)
 
 
 def _searched(
-    translator: Translator, task: Task, outcome: Outcome, strategy: Beam
+    translator: Translator, lexicon: Lexicon, task: Task, outcome: Outcome
 ) -> Part:
     """A part and its translation."""
     best = outcome.best[0]
-    target = best.ids
-    if target.count(EOS) != 1:  # copied, or put together from pieces
-        target = (*translator.tokenizers.target.encode(best.text), EOS)
-    tree = trees.grown(translator.model, translator.params, task.ids, strategy)
-    return _part(translator, task.text, (task.ids, target), best.text, tree)
+    if outcome.task is None or not best.ids:
+        target, tree = (*translator.tokenizers.target.encode(best.text), EOS), None
+    else:
+        target, request = best.ids, Desk(translator.tokenizers).request(outcome.task)
+        tree = trees.grown(translator.model, translator.params, request)
+    sides = _sides(translator, (task.text, best.text), (task.ids, target))
+    return _part(translator, lexicon, *sides, tree)
 
 
 def _limits(translator: Translator) -> tuple[int, int]:
     return translator.longest, seating.most(translator.longest)
 
 
+def _sides(translator: Translator, texts: Pair, ids: Ids) -> tuple[Tokens, Tokens]:
+    source, target = translator.tokenizers
+    return tokens(source, texts[0], ids[0]), tokens(target, texts[1], ids[1])
+
+
 def _part(
-    translator: Translator, source: str, ids: Ids, target: str, tree: Tree | None
+    translator: Translator,
+    lexicon: Lexicon,
+    read: Tokens,
+    written: Tokens,
+    tree: Tree | None,
 ) -> Part:
-    sides = zip(translator.tokenizers, (source, target), ids, strict=True)
-    read, written = (tokens(*side) for side in sides)
-    log_probs, encoder, decoder = traced(translator, ids)
+    log_probs, encoder, decoder = traced(translator, (read.ids, written.ids))
     assert decoder.cross is not None
     look = np.asarray(alignments.upper(jnp.asarray(decoder.cross)[:, None])[0])
     words = [np.array(side.words[:-1]) for side in (read, written)]
@@ -180,7 +190,8 @@ def _part(
         positions=encoder.inputs - encoder.embeddings,
         steps=tuple(_choices(translator.tokenizers.target, row) for row in log_probs),
         chosen=tuple(
-            float(np.exp(row[id])) for row, id in zip(log_probs, ids[1], strict=True)
+            float(np.exp(row[id]))
+            for row, id in zip(log_probs, written.ids, strict=True)
         ),
         tree=tree,
         branches=tuple(
@@ -188,7 +199,7 @@ def _part(
             for node in (tree.nodes if tree else ())
         ),
         alignment=_within(alignments.links(look, *words), read, written),
-        words=_words(translator, read),
+        words=_words(lexicon, read),
     )
 
 
@@ -207,11 +218,10 @@ def _choices(
     )
 
 
-def _words(translator: Translator, source: Tokens) -> tuple[Place, ...]:
+def _words(lexicon: Lexicon, source: Tokens) -> tuple[Place, ...]:
     """The words of the source and their neighbours."""
     pieces = defaultdict(list)
     for id, word in zip(source.ids, source.words, strict=True):
         pieces[word].append(id)
     words = [(text, pieces[n]) for n, text in enumerate(source.text.split())]
-    lexicon, _ = lexicons.lexicons(translator)
     return around(lexicon, words, NEAREST)

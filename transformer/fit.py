@@ -66,7 +66,7 @@ def fit(
     dataset.check(test, dataset.targets(learnt, data.tokenizers))
     console.print(data.report.render())
     if report is not None and processes.first():
-        _write_page(report, cfg, data)
+        pages.write(report, _page(cfg, data))
     objective = build(cfg, data.tokenizers, there)
     cfg = _with_tokens(cfg, path, data, objective, console)
     init = None
@@ -84,13 +84,9 @@ def _prepare(cfg: Config, path: Path, init_from: Path | None) -> Dataset:
     return data
 
 
-def _write_page(path: Path, cfg: Config, data: Dataset) -> None:
+def _page(cfg: Config, data: Dataset) -> str:
     languages = cfg.data.source, cfg.data.target
-    name = ", ".join(cfg.data.train)
-    try:
-        pages.write(path, corpus.page(name, languages, data.report))
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}.") from error
+    return corpus.page(", ".join(cfg.data.train), languages, data.report)
 
 
 def _known(cfg: Config, path: Path, init_from: Path | None) -> Tokenizers | None:

@@ -19,7 +19,6 @@ from transformer import (
     streams,
     walks,
 )
-from transformer.errors import InputError
 from transformer.strategies import Beam
 from transformer.translator import Translator
 
@@ -48,7 +47,11 @@ class Views:
 def show(
     views: Views, translator: Translator, texts: Sequence[str], search: Beam, form: Form
 ) -> None:
-    """Prints what is asked for, and writes the page."""
+    """Prints what is asked for, and writes the page.
+
+    Raises:
+        InputError: for what cannot be shown, or a page that cannot be written.
+    """
     told, compared = [], None
     if views.neighbours is not None:
         near = lexicons.neighbours(translator, views.neighbours)
@@ -62,7 +65,7 @@ def show(
         if views.explain:
             form(told[-1], walks.walk(told[-1]))
     if views.html is not None:
-        _write(views.html, panels.page(told, compared))
+        pages.write(views.html, panels.page(told, compared))
 
 
 def as_json(value: Any, view: RenderableType) -> None:
@@ -80,10 +83,3 @@ def as_text(value: Any, view: RenderableType) -> None:
         Console(file=out, emoji=False, highlight=False).print(view)
     finally:
         out.detach()  # else it would close standard output
-
-
-def _write(path: Path, page: str) -> None:
-    try:
-        pages.write(path, page)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}.") from error

@@ -12,8 +12,9 @@ from jaxtyping import Array, Float, Int
 
 from transformer import attention
 from transformer.axes import Params
+from transformer.errors import InputError
 from transformer.model import Transformer, kept, reordered
-from transformer.search import Cache, Step, gather
+from transformer.search import Cache, Step, Worth, gather
 
 Memory = Any
 """What is known of the sources; leaves "B …"."""
@@ -105,6 +106,19 @@ class Watching(Alone):
         """Wu et al. 2016, equation 14: below 0 if parts of the source were not seen."""
         _, seen = cache
         return jnp.log(jnp.clip(seen, 1e-9, 1.0)).sum(axis=-1)
+
+
+def penalised(network: Network, coverage: float) -> tuple[Network, Worth | None]:
+    """What keeps count of what it looks at, and GNMT's coverage penalty of that weight.
+
+    Without a weight, the network as it is. Raises `InputError` for several models.
+    """
+    if not coverage:
+        return network, None
+    if not isinstance(network, Alone):
+        raise InputError("A coverage penalty takes one model, not several.")
+    watching = Watching(network.model)
+    return watching, lambda cache: coverage * watching.gaps(cache)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ class Outcome(NamedTuple):
     best: list[Found]
     """One at least."""
     warnings: tuple[str, ...]
+    task: Task | None = None
+    """What the search that found it was asked for; None where no single one did."""
 
 
 class Office:
@@ -41,19 +43,20 @@ class Office:
         """Searches, and searches again what went wrong."""
         found = {n: copied(task) for n, task in enumerate(tasks) if verbatim(task)}
         left = {n: task for n, task in enumerate(tasks) if n not in found}
-        before: dict[int, list[Found]] = {}
+        before: dict[int, tuple[Task, list[Found]]] = {}
         lost: dict[int, Task] = {}
         while left:
             again = {}
             for number, best in self._search(params, left, seed):
-                task = left[number]
+                task = asked = left[number]
                 if not best[0].ids and number in before:  # what was wrong is better
-                    best = before[number]
+                    asked, best = before[number]
                 elif other := self._desk.remedy(task, best):
-                    again[number], before[number] = other, best
+                    again[number], before[number] = other, (task, best)
                     continue
                 if right := _right(task, best):
-                    found[number] = Outcome(right, self._warnings(task, right[0]))
+                    warnings = self._warnings(task, right[0])
+                    found[number] = Outcome(right, warnings, asked)
                 else:
                     lost[number] = task
             left = again

@@ -165,21 +165,18 @@ class Translator:
             for task in self._tasks(number, line, strategy, control)
         ]
         outcomes = self._office.outcomes(self._joint, tasks, seed)
-        wanted = [
-            None if line.tagged else int(align) for line in parsed for _ in line.parts
-        ]
-        parts = iter(self._linked(tasks, outcomes, wanted))
-        found = []
-        for line in parsed:
-            one = lines.translation(line, list(islice(parts, len(line.parts))))
-            found.append(one if align else one._replace(alignment=None))
-        return found
+        found = self._together(parsed, tasks, outcomes, int(align))
+        return [one if align else one._replace(alignment=None) for one in found]
 
-    def outcomes(self, raw: str, strategy: Strategy) -> list[tuple[Task, Outcome]]:
-        """What is asked for each part of a text, and what is found."""
-        tasks = list(self._tasks(0, self._parse(raw), strategy, Control()))
+    def outcomes(
+        self, raw: str, strategy: Strategy
+    ) -> tuple[Translation, list[tuple[Task, Outcome]]]:
+        """A translation, and what was asked for and found for each part of the text."""
+        line = self._parse(raw)
+        tasks = list(self._tasks(0, line, strategy, Control()))
         found = self._office.outcomes(self._joint, tasks, 0)
-        return list(zip(tasks, found, strict=True))
+        (translation,) = self._together([line], tasks, found, 0)
+        return translation, list(zip(tasks, found, strict=True))
 
     def rooms(self, texts: Iterable[str]) -> set[int]:
         """The source shapes that translating `texts` needs, each compiled once."""
@@ -241,6 +238,17 @@ class Translator:
                 required=required,
                 banned=banned,
             )
+
+    def _together(
+        self, parsed: list[Line], tasks: list[Task], outcomes: list[Outcome], count: int
+    ) -> list[Translation]:
+        """Of each line, from its parts, of which so many are aligned; all for tags."""
+        wanted = [None if line.tagged else count for line in parsed for _ in line.parts]
+        parts = iter(self._linked(tasks, outcomes, wanted))
+        return [
+            lines.translation(line, list(islice(parts, len(line.parts))))
+            for line in parsed
+        ]
 
     def _linked(
         self, tasks: list[Task], outcomes: list[Outcome], wanted: list[int | None]

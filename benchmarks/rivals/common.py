@@ -61,7 +61,11 @@ class Batch(NamedTuple):
     """Whether the source holds PAD."""
 
 
-Build = Callable[[Size, int], nn.Module]
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""The sum over labels, from states and the table; see `loss_sum`."""
+
+Build = Callable[[Size, int, Loss], nn.Module]
+"""From sizes, pieces of the vocabulary and the loss."""
 
 
 def loss_sum(states: Tensor, table: Tensor, labels: Tensor) -> Tensor:
@@ -172,11 +176,16 @@ def _batch(source: list[np.ndarray], target: list[np.ndarray]) -> Batch:
     targets = np.roll(labels, 1, axis=1)
     targets[:, 0] = BOS
     targets[targets == EOS] = PAD
-    tensors = [torch.from_numpy(array) for array in (sources, targets, labels)]
-    if torch.cuda.is_available():
-        tensors = [tensor.pin_memory() for tensor in tensors]
-    tokens = int((labels != PAD).sum())
-    return Batch(*tensors, tokens, bool((sources == PAD).any()))
+    return Batch(
+        *map(_tensor, (sources, targets, labels)),
+        tokens=int((labels != PAD).sum()),
+        padded=bool((sources == PAD).any()),
+    )
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory() if torch.cuda.is_available() else tensor
 
 
 def _pad(sentences: list[np.ndarray]) -> np.ndarray:
@@ -232,8 +241,8 @@ def run(name: str, build: Build) -> None:
     torch.set_float32_matmul_precision("high")
     size = SIZES[args.model]
     stream, vocabulary = batches(args)
-    model = build(size._replace(layers=args.layers or size.layers), vocabulary)
-    model.loss_sum = LOSSES[args.loss]
+    size = size._replace(layers=args.layers or size.layers)
+    model = build(size, vocabulary, LOSSES[args.loss])
     trainer = Trainer(model, args)
     start = time.perf_counter()
     trainer.window(stream, WARM_UP)

@@ -5,7 +5,7 @@ share. Attention goes through scaled_dot_product_attention, and no cache is kept
 """
 
 import common
-from common import BOS, DROPOUT, EOS, LONGEST, PAD, Size
+from common import BOS, DROPOUT, EOS, LONGEST, PAD, Loss, Size
 from torch import Tensor, nn
 from transformers import MarianConfig, MarianMTModel
 
@@ -13,7 +13,7 @@ from transformers import MarianConfig, MarianMTModel
 class Model(nn.Module):
     """The paper's network in Marian's terms; dropout only where the paper has it."""
 
-    def __init__(self, size: Size, vocabulary: int) -> None:
+    def __init__(self, size: Size, vocabulary: int, loss_sum: Loss) -> None:
         super().__init__()
         config = MarianConfig(
             vocab_size=vocabulary,
@@ -36,9 +36,10 @@ class Model(nn.Module):
             pad_token_id=PAD,
             eos_token_id=EOS,
             decoder_start_token_id=BOS,
-            attn_implementation="sdpa",
         )
         self.marian = MarianMTModel(config)
+        self.marian.set_attn_implementation("sdpa")
+        self.loss_sum = loss_sum
 
     def forward(
         self, source: Tensor, target: Tensor, labels: Tensor, *, padded: bool

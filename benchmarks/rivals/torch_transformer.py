@@ -11,15 +11,19 @@ import math
 import common
 import torch
 import torch.nn.functional as F
-from common import DROPOUT, LONGEST, PAD, Size
+from common import DROPOUT, LONGEST, PAD, Loss, Size
 from torch import Tensor, nn
 
 
 class Model(nn.Module):
     """One table for both sides and the projection, sinusoidal positions."""
 
-    def __init__(self, size: Size, vocabulary: int) -> None:
+    positions: Tensor
+    causal: Tensor
+
+    def __init__(self, size: Size, vocabulary: int, loss_sum: Loss) -> None:
         super().__init__()
+        self.loss_sum = loss_sum
         self.table = nn.Parameter(torch.randn(vocabulary, size.dim) / size.dim**0.5)
         self.register_buffer("positions", _sinusoids(LONGEST, size.dim))
         self.register_buffer("causal", _causal(LONGEST))

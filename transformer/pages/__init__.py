@@ -16,6 +16,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from transformer.errors import InputError
+
 STYLE = "page.css"
 """The styles that all pages share."""
 
@@ -53,10 +55,17 @@ def document(template: str, assets: Sequence[str], **values: Any) -> str:
 
 
 def write(path: Path, page: str) -> None:
-    """Replaces a file at once: whoever opens it finds the old page or this one."""
+    """Replaces a file at once: whoever opens it finds the old page or this one.
+
+    Raises:
+        InputError: if it cannot be written.
+    """
     draft = path.with_name(path.name + ".draft")
-    draft.write_text(page, "utf-8", errors="replace")  # e.g. half a surrogate pair
-    draft.replace(path)
+    try:
+        draft.write_text(page, "utf-8", errors="replace")  # e.g. half a surrogate pair
+        draft.replace(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def _asset(name: str) -> Markup:
