@@ -8,7 +8,7 @@ is computed once.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -63,7 +63,8 @@ def consistent_loss(
     et al. 2021, "R-Drop", minimise (equation 4, with its α), and so one loss in size.
     """
     both = states.reshape(-1, states.shape[-1])
-    return _fused(criterion, both, table, jnp.repeat(targets, 2)) / 2
+    total: Any = _fused(criterion, both, table, jnp.repeat(targets, 2))
+    return total / 2
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))

@@ -84,7 +84,8 @@ def make(cfg: OptimizerConfig, steps: int) -> optax.GradientTransformation:
 
 class _Averaged(NamedTuple):
     average: Params
-    count: Int[Array, ""]
+    seen: Int[Array, ""]
+    """Updates so far."""
 
 
 def _averaging(decay: float) -> optax.GradientTransformation:
@@ -100,9 +101,9 @@ def _averaging(decay: float) -> optax.GradientTransformation:
     def update(updates: Params, state: Any, params: Params | None = None):
         assert params is not None, "an average of parameters needs them"
         new = optax.apply_updates(params, updates)
-        kept = jnp.minimum(decay, state.count / (state.count + 10))
+        kept = jnp.minimum(decay, state.seen / (state.seen + 10))
         average = optax.incremental_update(new, state.average, 1 - kept)
-        return updates, _Averaged(average, state.count + 1)
+        return updates, _Averaged(average, state.seen + 1)
 
     return optax.GradientTransformation(init, update)
 
