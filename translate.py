@@ -217,7 +217,7 @@ def translated(command: Command, translate: Translate, console: Console) -> None
         )
     elif command.texts:
         for translation in translate(command.texts, first_line=0):
-            streams.write(render(translation))
+            streams.write(render(translation, "\n"), end="")
     else:
         streams.pipe(sys.stdin.buffer, translate, render)
 

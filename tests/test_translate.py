@@ -219,7 +219,8 @@ def test_two_processes_at_once_make_the_file_that_one_makes(untrained, tmp_path)
     """What is drawn depends on the numbers of the lines, which are to be the same."""
     source, alone, shared = (tmp_path / name for name in ("source", "alone", "shared"))
     filler = "\n" * (streams.PART - 2)
-    source.write_text(f"a dog\nthe cat\n{filler}a dog\na dog\n{filler}a dog")
+    text = f"a dog\r\nthe cat\n{filler}a dog\na dog\r\n{filler}a dog"
+    source.write_bytes(text.encode())
 
     def start(target, *more):
         return subprocess.Popen(
@@ -236,9 +237,12 @@ def test_two_processes_at_once_make_the_file_that_one_makes(untrained, tmp_path)
     assert [output for output, _ in said] == ["", ""]
     assert "shared is written." in said[0][1] + said[1][1]
     assert shared.read_bytes() == alone.read_bytes()
-    drawn = alone.read_text().split("\n")
-    assert len(drawn) == 2 * streams.PART + 2
-    assert len({drawn[line] for line in (0, streams.PART, streams.PART + 1, -2)}) == 4
+    lines = alone.read_bytes().decode().split("\n")
+    assert len(lines) == 2 * streams.PART + 1
+    returns = [number for number, line in enumerate(lines) if line.endswith("\r")]
+    assert returns == [0, streams.PART + 1]
+    drawn = [line.removesuffix("\r") for line in lines]
+    assert len({drawn[line] for line in (0, streams.PART, streams.PART + 1, -1)}) == 4
     assert {path.name for path in tmp_path.iterdir()} == {"source", "alone", "shared"}
 
 
@@ -304,7 +308,7 @@ FIELDS = set(Translation._fields) | {"confidence"}
 
 def test_an_impossible_score_is_valid_json():
     one = Translation("", float(IMPOSSIBLE), (), (), warnings=("impossible",))
-    assert strictly(streams.as_json(one))["score"] < -1e38
+    assert strictly(streams.as_json(one, "\n"))["score"] < -1e38
 
 
 def test_alignments_follow_the_text(call):
