@@ -33,6 +33,7 @@ RUNGS: list[dict[str, str]] = [
         "heads": "",
         "interrupts": "",
         "largest": "",
+        "lifting": "links placing spans text",
         "links": "text",
         "losses": "symbols",
         "marks": "",
@@ -60,7 +61,7 @@ RUNGS: list[dict[str, str]] = [
         "segmentation": "",
         "selects": "errors largest rules search symbols",
         "sentences": "",
-        "spans": "text",
+        "spans": "",
         "strategies": "errors mbr sampling search selects",
         "terms": "errors phrases text",
         "text": "sentences",
@@ -102,8 +103,8 @@ RUNGS: list[dict[str, str]] = [
         ),
         "engine": "axes errors networks parallel search seating strategies",
         "explanations": (
-            "alignments errors lexicons neighbours parts scoring seating strategies "
-            "symbols tasks text tokenizer traces translator trees"
+            "alignments checks errors lexicons neighbours parts scoring seating "
+            "strategies symbols tasks text tokenizer traces translator trees"
         ),
         "judgement": "corpora errors metrics",
         "lexicons": "axes errors neighbours text tokenizer translator",
@@ -112,12 +113,12 @@ RUNGS: list[dict[str, str]] = [
         "networks": "attention axes model search",
         "observations": "attention axes embeddings layers model positions",
         "options": (
-            "corpora errors phrases rules search seating strategies terms text "
+            "corpora errors phrases rules search seating spans strategies terms text "
             "tokenizer translator"
         ),
         "parts": (
-            "axes checks engine search seating spans strategies symbols tasks text "
-            "tokenizer"
+            "alignments axes checks cleaning engine lifting links phrases search "
+            "seating spans strategies symbols tasks tokenizer"
         ),
         "scoring": "axes cleaning devices model seating symbols tokenizer",
         "shards": "errors",
@@ -131,8 +132,8 @@ RUNGS: list[dict[str, str]] = [
         ),
         "translator": (
             "alignments axes cleaning devices engine errors lines model networks "
-            "parallel parts scoring search seating strategies symbols tasks terms "
-            "tokenizer"
+            "parallel parts scoring search seating spans strategies symbols tasks "
+            "terms tokenizer"
         ),
         "trees": "axes largest model networks search seating strategies symbols traces",
         "verification": "axes config reference seating strategies tokenizer translator",

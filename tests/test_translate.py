@@ -50,6 +50,7 @@ OTHER_DEMANDS = [
     Demands(prefix="a"),
     Demands(require=("a",)),
     Demands(ban=("a",)),
+    Demands(protect="numbers"),
     Demands(no_repeat=2),
     Demands(min_length=2),
     Demands(max_ratio=1.5),
@@ -301,6 +302,17 @@ def test_json_has_all_of_each_translation(call, tmp_path):
     assert [len(one["alternatives"]) for one in found] == [1, 0, 0]
     assert [set(one) for one in found[0]["alternatives"]] == [FIELDS]
     assert all(len(link) == 2 for link in found[0]["alignment"])
+
+
+def test_numbers_are_protected_on_request(call):
+    flags = ["--json", "--beam=1"]
+    (free,), (kept,) = (
+        call("the dog 12 km", *flags, *more) for more in ([], ["--protect", "numbers"])
+    )
+    assert "12 km" not in strictly(free)["text"]
+    assert "12 km" in strictly(kept)["text"]
+    assert "placeholder" in strictly(kept)["warnings"]
+    assert "placeholder" not in strictly(free)["warnings"]
 
 
 FIELDS = set(Translation._fields) | {"confidence"}

@@ -18,6 +18,7 @@ from jaxtyping import Float
 
 from transformer import (
     alignments,
+    checks,
     lexicons,
     scoring,
     seating,
@@ -153,7 +154,7 @@ def _searched(
     """A part and its translation."""
     best = outcome.best[0]
     target = best.ids
-    if target.count(EOS) != 1:  # copied, or put together from pieces
+    if EOS not in target or checks.PLACEHOLDER in outcome.warnings:
         target = (*translator.tokenizers.target.encode(best.text), EOS)
     tree = trees.grown(translator.model, translator.params, task.ids, strategy)
     return _part(translator, task.text, (task.ids, target), best.text, tree)
