@@ -121,7 +121,7 @@ RUNGS: list[dict[str, str]] = [
             "seating spans strategies symbols tasks tokenizer"
         ),
         "scoring": "axes cleaning devices model seating symbols tokenizer",
-        "shards": "errors",
+        "shards": "compression errors",
         "streams": "alignments corpora errors lines shards",
         "tasks": (
             "checks constraints phrases rules search seating selects spans "

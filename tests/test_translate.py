@@ -18,6 +18,7 @@ from rich.console import Console
 import transformer
 import translate
 from transformer import folder, judgement, phrases, streams, tokenizer, weights
+from transformer.compression import OPENERS
 from transformer.config import (
     Config,
     DataConfig,
@@ -27,6 +28,7 @@ from transformer.config import (
 )
 from transformer.errors import InputError
 from transformer.folder import Description
+from transformer.insights import Views
 from transformer.model import Transformer
 from transformer.options import Demands, Search
 from transformer.search import IMPOSSIBLE
@@ -155,6 +157,14 @@ def test_a_share_needs_a_file():
         (JUDGED | {"search": Search(n_best=2)}, "one plain translation"),
         (JUDGED | {"shard": "0/2"}, "a whole file"),
         ({"input": ROOT, "output": ROOT, "texts": ("a",)}, "not both"),
+        (JUDGED | {"tokens": True}, "--tokens .* --reference"),
+        (JUDGED | {"score": ROOT}, "--score .* --reference"),
+        (JUDGED | {"verify": ROOT}, "--verify .* --reference"),
+        (JUDGED | {"views": Views(explain=True)}, "--explain .* --reference"),
+        (JUDGED | {"views": Views(html=ROOT)}, "--html .* --reference"),
+        ({"against": ROOT, "tokens": True}, "--tokens .* --against"),
+        ({"output": ROOT, "verify": ROOT}, "--verify .* --output"),
+        ({"input": ROOT, "views": Views(neighbours="a")}, "--neighbours .* --input"),
         ({"others": (ROOT,), "score": ROOT}, "take one model"),
         ({"others": (ROOT,), "verify": ROOT}, "take one model"),
         ({"verify": ROOT, "search": Search(sample=True)}, "plain beam search"),
@@ -375,6 +385,18 @@ def test_a_file_is_translated_as_ever_and_scored(call, files):
     judge = judgement.read(source, people, other)
     flags = ["--reference", people, "--against", other]
     assert call("--input", source, *flags) == judge.report(alone.decode().splitlines())
+
+
+@pytest.mark.parametrize("ending", OPENERS)
+def test_a_file_is_written_as_its_ending_says_and_scored_so(call, files, ending):
+    source, people, _, ours = files
+    call("--input", source, "--output", ours)
+    packed = ours.with_name(f"ours{ending}")
+    judged = call("--input", source, "--output", packed, "--reference", people)
+    with OPENERS[ending](packed, "rb") as file:
+        assert file.read() == ours.read_bytes()
+    assert packed.read_bytes() != ours.read_bytes()
+    assert judged == call("--input", source, "--reference", people)
 
 
 def test_a_reference_that_does_not_fit_is_refused_before_anything_is_done(call, files):

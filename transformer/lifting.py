@@ -17,8 +17,8 @@ from transformer.text import UNSPACED
 _AROUND = {"(": ")", "[": "]", '"': '"', "'": "'", "“": "”", "„": "“", "«": "»"}
 """What goes with a span that is all there is between."""
 
-_BEHIND = ",;:–—-"
-"""What goes with a span that is all there is before, and a blank behind."""
+_BEHIND = re.compile("[,;:–—-] ")
+"""What goes with a span that begins a sentence, but for the blank."""
 
 _CLOSING = ".,;:!?…)]”»।॥。，！？"
 """No blank is written before it."""
@@ -72,15 +72,9 @@ def _places(text: str, spans: Sequence[Span]) -> Iterator[tuple[int, int]]:
         else:
             runs.append([span.begin, span.end])
     for begin, end in runs:
-        while last < begin and text[end : end + 1] == _AROUND.get(
-            text[begin - 1], "none"
-        ):
+        while last < begin and _AROUND.get(text[begin - 1]) == text[end : end + 1]:
             begin, end = begin - 1, end + 1
-        if (
-            begin == 0
-            and text[end : end + 1] in _BEHIND
-            and text[end + 1 : end + 2] == " "
-        ):
+        if begin == 0 and _BEHIND.match(text, end):
             end += 1
         last = end
         yield begin, end
