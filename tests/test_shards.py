@@ -100,10 +100,15 @@ def test_any_number_of_processes_in_any_order_write_what_one_writes(
 ):
     order = data.draw(st.permutations(all_of(count)))
     stops = data.draw(st.lists(st.integers(0, 30), max_size=3))
-    content = text(lines) if ended else text(lines).removesuffix("\n")
+    drawn = st.lists(st.sampled_from(["\n", "\r\n"]), min_size=lines, max_size=lines)
+    ends = data.draw(drawn)
+    if lines and not ended:
+        ends[-1] = ""
+    content = "".join(f"line {number}{end}" for number, end in enumerate(ends))
+    expected = "".join(f"{n} line {n}{end}" for n, end in enumerate(ends)).encode()
     with tempfile.TemporaryDirectory() as path:
         source, alone, shared = (Path(path, name) for name in ("in", "one", "all"))
-        source.write_text(content)
+        source.write_bytes(content.encode())
         run(source, alone)
         for shard in order:
             assert not shared.exists()
@@ -115,8 +120,7 @@ def test_any_number_of_processes_in_any_order_write_what_one_writes(
                 break
             else:
                 run(source, shared, shard)
-        expected = whole(lines) if ended else whole(lines).removesuffix("\n")
-        assert shared.read_text() == alone.read_text() == expected
+        assert shared.read_bytes() == alone.read_bytes() == expected
         assert len(list(Path(path).iterdir())) == 3
 
 
