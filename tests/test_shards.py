@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from transformer import shards, streams
+from transformer.compression import OPENERS
 from transformer.errors import InputError
 from transformer.shards import ALONE, Shard, Shares
 from transformer.translator import Translation
@@ -356,6 +357,23 @@ def test_the_news_tell_what_is_missing_and_leave_standard_output_clean(
         f"Share 0/3 is done. So far 2 of 3 are; {last}",
         f"Share 1/3 is done, and {target} is written.",
     ]
+
+
+@pytest.mark.parametrize("ending", OPENERS)
+def test_a_file_is_compressed_as_its_ending_says_whatever_interrupts_it(
+    source, target, ending
+):
+    packed = target.with_name(f"target{ending}")
+    with pytest.raises(KeyboardInterrupt):
+        run(source, packed, translate=interrupted_at(10))
+    for shard in ALONE, *all_of(2):
+        run(source, packed, shard)
+        with OPENERS[ending](packed, "rb") as file:
+            assert file.read() == whole(20).encode()
+    written = packed.read_bytes()
+    run(source, packed)
+    assert packed.read_bytes() == written
+    assert not beside(packed)
 
 
 @given(st.integers(1, 10**8), st.data())

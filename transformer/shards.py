@@ -118,7 +118,7 @@ class Shares:
                     lines = list(islice(share, part))
                     if not lines:  # the share whose turn it is has no more: none has
                         break
-                    written.writelines(lines)
+                    written.write(b"".join(lines))
             output.flush()
             os.fsync(output.fileno())
         draft.replace(self._target)
