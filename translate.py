@@ -48,6 +48,12 @@ from transformer.translator import Translator
 
 unprefixed = tyro.conf.arg(name="")
 
+OTHERS = "tokens", "score", "verify"
+"""What can be asked instead of translations, besides `Views`."""
+
+FILES = "reference", "against", "output", "input"
+"""What belongs to a file that is translated."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
@@ -58,7 +64,7 @@ class Command:
     input: Path | None = None
     """A text file to translate, also .gz, .xz, .zst or .bz2."""
     output: Path | None = None
-    """Where its translation goes."""
+    """Where its translation goes, compressed as its ending says."""
     reference: Path | None = None
     """A translation of --input by people, to score ours: print BLEU, chrF and TER."""
     against: Path | None = None
@@ -91,6 +97,7 @@ class Command:
 
 def check(command: Command) -> None:
     """Raises `InputError` for arguments that contradict each other."""
+    check_files(command)
     scored = command.reference is not None
     if command.input is None and (scored or command.output is not None):
         raise InputError("--output and --reference need --input.")
@@ -120,6 +127,21 @@ def check(command: Command) -> None:
         )
 
 
+def check_files(command: Command) -> None:
+    """Raises `InputError` for files that what is asked does not read or write."""
+    others = {f"--{name}": getattr(command, name) for name in OTHERS}
+    views = vars(command.views).items()
+    others |= {f"--{name}": value for name, value in views}
+    files = {f"--{name}": getattr(command, name) for name in FILES}
+    for flag, asked in others.items():
+        for name, file in files.items():
+            if asked and file is not None:
+                raise InputError(
+                    f"{flag} translates no file, and {name} is of one that is "
+                    "translated. Leave one of them out."
+                )
+
+
 def check_plain(command: Command) -> None:
     """Raises `InputError` for a search that cannot be checked or explained."""
     if not (command.verify or command.views.asked):
@@ -132,8 +154,8 @@ def check_plain(command: Command) -> None:
             "--verify, --explain and --html are for plain beam search. Of the flags "
             "for search and demands give --beam and --length-penalty only."
         )
-    if command.views.asked and (command.input or command.others):
-        raise InputError("--explain and --html take texts and one model.")
+    if command.views.asked and command.others:
+        raise InputError("--explain and --html take one model.")
 
 
 def explained(command: Command, translator: Translator) -> None:
@@ -200,8 +222,7 @@ def judged(command: Command, translate: Translate, console: Console) -> None:
     with tempfile.TemporaryDirectory() as folder:
         output = command.output or Path(folder) / "translation"
         translated(replace(command, output=output), translate, console)
-        with output.open("rb") as file:
-            texts = [streams.text(line) for line in file]
+        texts = list(corpora.lines(output))
     for line in judge.report(texts):
         streams.write(line)
 
@@ -217,7 +238,7 @@ def translated(command: Command, translate: Translate, console: Console) -> None
         )
     elif command.texts:
         for translation in translate(command.texts, first_line=0):
-            streams.write(render(translation))
+            streams.write(render(translation, "\n"), end="")
     else:
         streams.pipe(sys.stdin.buffer, translate, render)
 

@@ -33,6 +33,7 @@ RUNGS: list[dict[str, str]] = [
         "heads": "",
         "interrupts": "",
         "largest": "",
+        "lifting": "links placing spans text",
         "links": "text",
         "losses": "symbols",
         "marks": "",
@@ -60,7 +61,7 @@ RUNGS: list[dict[str, str]] = [
         "segmentation": "",
         "selects": "errors largest rules search symbols",
         "sentences": "",
-        "spans": "text",
+        "spans": "",
         "strategies": "errors mbr sampling search selects",
         "terms": "errors phrases text",
         "text": "sentences",
@@ -112,27 +113,28 @@ RUNGS: list[dict[str, str]] = [
         "networks": "attention axes errors model search",
         "observations": "attention axes embeddings layers model positions",
         "options": (
-            "corpora errors phrases rules search seating strategies terms text "
-            "tokenizer translator"
+            "corpora errors phrases rules search seating spans strategies terms "
+            "text tokenizer translator"
         ),
         "parts": (
-            "axes checks engine search seating spans strategies symbols tasks text "
-            "tokenizer"
+            "alignments axes checks cleaning engine lifting links phrases search "
+            "seating spans strategies symbols tasks tokenizer"
         ),
         "scoring": "axes cleaning devices model seating symbols tokenizer",
-        "shards": "errors",
+        "shards": "compression errors",
         "streams": "alignments corpora errors lines shards",
         "tasks": (
             "checks constraints phrases rules search seating selects spans "
             "strategies symbols tokenizer"
         ),
         "traces": (
-            "alignments heads observations scoring seating symbols tokenizer translator"
+            "alignments heads observations scoring seating symbols tokenizer "
+            "translator"
         ),
         "translator": (
             "alignments axes cleaning devices engine errors lines model networks "
-            "parallel parts scoring search seating strategies symbols tasks terms "
-            "tokenizer"
+            "parallel parts scoring search seating spans strategies symbols tasks "
+            "terms tokenizer"
         ),
         "trees": "axes largest model networks search seating strategies symbols traces",
         "verification": "axes config reference seating strategies tokenizer translator",

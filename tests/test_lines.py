@@ -15,7 +15,7 @@ URL = "http://example.org/a/path/that/is/longer/than/thirty/characters"
 
 words = st.sampled_from(["a", "dog.", "The", "cat!", URL, "{name}", "<3"])
 tags = st.sampled_from(["<b>", "</b>", "<br/>", '<a\n href="x.  y">', "</a>", "<hr>"])
-blanks = st.sampled_from([" ", "  ", "\n", "\t", "\n\n ", "   ", ""])
+blanks = st.sampled_from([" ", "  ", "\n", "\r\n", "\r", "\t", "\n\n ", "   ", ""])
 texts = st.lists(st.one_of(words, tags, blanks), max_size=12).map(" ".join)
 
 property_test = settings(deadline=None)

@@ -19,6 +19,7 @@ VOCABULARY, LENGTH = 9, 5
 WORDS = np.arange(UNK + 1, VOCABULARY)
 
 drawn = sampling.drawn()
+likeliest = sampling.drawn(sampling.top_k(1))
 filtered = sampling.drawn(sampling.temperature(2.0), sampling.top_k(4))
 
 scores = st.lists(st.floats(-5, 5, width=16), min_size=VOCABULARY, max_size=VOCABULARY)
@@ -216,7 +217,7 @@ def test_samples_come_best_first_with_the_probabilities_of_the_model(seed, choos
         )
 
 
-@pytest.mark.parametrize("choose", [sampling.likeliest, drawn])
+@pytest.mark.parametrize("choose", [likeliest, drawn])
 def test_translations_end_with_eos_within_the_limit_of_their_sentence(choose, key):
     table = random_table(1, 4).at[:, :, EOS].add(-20).at[3, 1, EOS].add(40)
     limits = [1, 3, LENGTH, LENGTH]
@@ -229,9 +230,9 @@ def test_translations_end_with_eos_within_the_limit_of_their_sentence(choose, ke
             assert set(tokens[: length - 1]) <= set(WORDS)
 
 
-def test_greedy_takes_the_likeliest_word_at_each_step(key):
+def test_a_draw_among_one_takes_the_likeliest_word_at_each_step(key):
     table = random_table(2, 4).at[:, :, : UNK + 1].add(-10)
-    keys, choose = jax.random.split(key, 4), sampling.likeliest
+    keys, choose = jax.random.split(key, 4), likeliest
     found = rollout(table, [LENGTH] * 4, keys, count=3, choose=choose)
     words = table[:, :-1].argmax(axis=-1)
     for tokens, expected in zip(found.tokens, words.tolist(), strict=True):

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from transformer import shards, streams
+from transformer.compression import OPENERS
 from transformer.errors import InputError
 from transformer.shards import ALONE, Shard, Shares
 from transformer.translator import Translation
@@ -100,10 +101,15 @@ def test_any_number_of_processes_in_any_order_write_what_one_writes(
 ):
     order = data.draw(st.permutations(all_of(count)))
     stops = data.draw(st.lists(st.integers(0, 30), max_size=3))
-    content = text(lines) if ended else text(lines).removesuffix("\n")
+    drawn = st.lists(st.sampled_from(["\n", "\r\n"]), min_size=lines, max_size=lines)
+    ends = data.draw(drawn)
+    if lines and not ended:
+        ends[-1] = ""
+    content = "".join(f"line {number}{end}" for number, end in enumerate(ends))
+    expected = "".join(f"{n} line {n}{end}" for n, end in enumerate(ends)).encode()
     with tempfile.TemporaryDirectory() as path:
         source, alone, shared = (Path(path, name) for name in ("in", "one", "all"))
-        source.write_text(content)
+        source.write_bytes(content.encode())
         run(source, alone)
         for shard in order:
             assert not shared.exists()
@@ -115,7 +121,7 @@ def test_any_number_of_processes_in_any_order_write_what_one_writes(
                 break
             else:
                 run(source, shared, shard)
-        assert shared.read_text() == alone.read_text() == whole(lines)
+        assert shared.read_bytes() == alone.read_bytes() == expected
         assert len(list(Path(path).iterdir())) == 3
 
 
@@ -351,6 +357,23 @@ def test_the_news_tell_what_is_missing_and_leave_standard_output_clean(
         f"Share 0/3 is done. So far 2 of 3 are; {last}",
         f"Share 1/3 is done, and {target} is written.",
     ]
+
+
+@pytest.mark.parametrize("ending", OPENERS)
+def test_a_file_is_compressed_as_its_ending_says_whatever_interrupts_it(
+    source, target, ending
+):
+    packed = target.with_name(f"target{ending}")
+    with pytest.raises(KeyboardInterrupt):
+        run(source, packed, translate=interrupted_at(10))
+    for shard in ALONE, *all_of(2):
+        run(source, packed, shard)
+        with OPENERS[ending](packed, "rb") as file:
+            assert file.read() == whole(20).encode()
+    written = packed.read_bytes()
+    run(source, packed)
+    assert packed.read_bytes() == written
+    assert not beside(packed)
 
 
 @given(st.integers(1, 10**8), st.data())

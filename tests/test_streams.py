@@ -1,5 +1,6 @@
 """Whatever comes in, one line goes out for each line, and no line is lost."""
 
+import contextlib
 import io
 import json
 import os
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from transformer import streams
+from transformer import shards, streams
 from transformer.errors import InputError
 from transformer.translator import Translation
 
@@ -29,6 +30,12 @@ raw_lines = st.lists(
     | st.sampled_from([b"", b"\r", b"\xff\xfe", b"\x0c\x1c", "नमस्ते\u2028".encode()]),
     max_size=8,
 )
+
+
+ends = st.sampled_from(["\n", "\r\n", "\r\r\n"])
+
+mixed_lines = st.lists(st.tuples(raw_lines.map(b"".join), ends), max_size=9)
+"""Lines as bytes, which may end in more carriage returns, and their ends."""
 
 
 def translation(text, *others):
@@ -58,7 +65,7 @@ def source(tmp_path):
     return path
 
 
-WHOLE = b"0 'a'\n1 'b'\n2 ''\n3 'd'\n4 'e'\n"
+WHOLE = b"0 'a'\n1 'b'\n2 ''\n3 'd'\n4 'e'"
 
 
 def run(source, target, translate=numbered, settings="beam 4"):
@@ -71,21 +78,28 @@ def left_over(target, source):
 
 
 def test_plain_puts_the_alternatives_behind_the_best_after_tabs():
-    assert streams.plain(translation("best")) == "best"
-    assert streams.plain(translation("best", "good", "fair")) == "best\tgood\tfair"
+    assert streams.plain(translation("best"), "\n") == "best\n"
+    several = translation("best", "good", "fair")
+    assert streams.plain(several, "\r\n") == "best\tgood\tfair\r\n"
+
+
+def test_a_last_line_without_an_end_has_none_unless_it_would_be_no_line():
+    assert streams.plain(translation("best"), "") == "best"
+    assert streams.plain(translation(""), "") == "\n"
 
 
 def test_links_between_words_follow_the_text():
     one = translation("ein Hund")
-    assert streams.aligned(one) == "ein Hund ||| "
+    assert streams.aligned(one, "\n") == "ein Hund ||| \n"
     linked = one._replace(alignment=[(0, 0), (1, 2)])
-    assert streams.aligned(linked) == "ein Hund ||| 0-0 1-2"
+    assert streams.aligned(linked, "\r\n") == "ein Hund ||| 0-0 1-2\r\n"
 
 
-@given(st.lists(st.text(), min_size=1, max_size=3))
-def test_json_is_one_line_with_every_field_of_every_translation(texts):
-    line = streams.as_json(translation(*texts))
-    assert "\n" not in line
+@given(st.lists(st.text(), min_size=1, max_size=3), ends)
+def test_json_is_one_line_with_every_field_of_every_translation(texts, end):
+    line = streams.as_json(translation(*texts), end)
+    assert line.index("\n") == len(line) - 1
+    assert "\r" not in line
     best = json.loads(line)
     assert [best["text"], *(other["text"] for other in best["alternatives"])] == texts
     for one in (best, *best["alternatives"]):
@@ -95,7 +109,7 @@ def test_json_is_one_line_with_every_field_of_every_translation(texts):
 
 
 def test_json_writes_letters_of_any_language_as_they_are():
-    assert "नमस्ते" in streams.as_json(translation("नमस्ते"))
+    assert "नमस्ते" in streams.as_json(translation("नमस्ते"), "\n")
 
 
 @pytest.mark.parametrize(
@@ -113,25 +127,62 @@ def test_a_line_loses_its_end_and_nothing_else(raw, text):
     assert streams.text(raw) == text
 
 
-@settings(
+def contents(lines, ended):
+    """A file of `lines`, and what becomes of it when its lines are numbered."""
+    written = [line + end.encode() for line, end in lines]
+    if lines and not ended:
+        written[-1] = lines[-1][0] or b"unended"
+    texts = [line.rstrip(b"\r\n").decode(errors="replace") for line in written]
+    found = [one.text for one in numbered(texts, first_line=0)]
+    kept = [line[len(line.rstrip(b"\r\n")) :] for line in written]
+    answers = (text.encode() + end for text, end in zip(found, kept, strict=True))
+    return b"".join(written), b"".join(answers)
+
+
+property_test = settings(
     deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)  # the patch and the captured output are the same for all examples
-@given(raw_lines, st.sampled_from([b"\n", b"\r\n"]), st.booleans())
-def test_a_pipe_answers_every_line_in_order(
-    small_parts, capsysbinary, lines, end, ended
+)  # patches, folders and captured output are the same for all examples
+
+
+@property_test
+@given(mixed_lines, st.booleans())
+def test_a_pipe_answers_every_line_in_order_with_its_own_end(
+    small_parts, capsysbinary, lines, ended
 ):
-    lines = lines if ended else [*lines, b"unended"]
-    content = end.join(lines) + (end if lines and ended else b"")
+    content, answers = contents(lines, ended)
     streams.pipe(io.BytesIO(content), numbered, streams.plain)
-    expected = [
-        translation.text
-        for translation in numbered(
-            [line.rstrip(b"\r").decode(errors="replace") for line in lines],
-            first_line=0,
-        )
-    ]
-    answers = capsysbinary.readouterr().out.decode()
-    assert answers == "".join(f"{line}\n" for line in expected)
+    assert capsysbinary.readouterr().out == answers
+
+
+@property_test
+@given(mixed_lines, st.booleans(), st.lists(st.integers(0, 9), max_size=2))
+def test_a_file_keeps_the_end_of_every_line_whatever_interrupts_it(
+    small_parts, tmp_path_factory, lines, ended, stops
+):
+    lines = [(line.decode(errors="ignore").encode(), end) for line, end in lines]
+    content, answers = contents(lines, ended)
+    folder = tmp_path_factory.mktemp("ends")
+    source, target = folder / "source", folder / "target"
+    source.write_bytes(content)
+    for stop in stops:
+        with contextlib.suppress(KeyboardInterrupt):
+            run(source, target, interrupted_at(stop))
+    run(source, target)
+    assert target.read_bytes() == answers
+    assert not left_over(target, source)
+
+
+def test_an_unended_last_line_is_written_once_if_a_kill_comes_right_after_it(
+    source, tmp_path, small_parts, monkeypatch
+):
+    target = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(shards.Shares, "join", lambda shares, part: 1)
+        run(source, target)
+    (share,) = tmp_path.glob("*.partial/0")
+    share.rename(share.with_name("0.draft"))
+    run(source, target)
+    assert target.read_bytes() == WHOLE
 
 
 def test_a_pipe_answers_in_utf_8_whatever_the_locale(monkeypatch):
@@ -237,7 +288,7 @@ def test_other_settings_or_another_text_start_anew(
         source.write_bytes(source.read_bytes().replace(b"a", b"A"))
     run(source, target, recorded(seen), "beam 5" if changed == "settings" else "beam 4")
     assert len(seen) == 5
-    assert target.read_bytes().count(b"\n") == 5
+    assert len(target.read_bytes().splitlines()) == 5
 
 
 def test_what_was_there_stays_until_the_translation_is_whole(

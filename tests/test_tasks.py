@@ -17,7 +17,7 @@ from transformer.strategies import (
     Sample,
 )
 from transformer.symbols import EOS
-from transformer.tasks import ATTEMPTS, LONGEST, MOST, Desk, Found, Task
+from transformer.tasks import ATTEMPTS, Desk, Found, Task
 from transformer.tokenizer import Tokenizers
 
 
@@ -124,11 +124,11 @@ def test_without_anything_wrong_there_is_no_remedy(desk, target):
 
 
 def test_a_remedy_is_one_more_attempt(desk, target):
-    lost = [found(target, "the cat")]
-    other = desk.remedy(task(target, "a dog {0}"), lost)
-    assert (other.attempt, other.carried) == (2, ("{0}",))
-    assert desk.remedy(task(target, "a dog {0}", attempt=ATTEMPTS), lost) is None
-    assert desk.remedy(other, lost) is None
+    loop = [found(target, "dog dog dog dog dog dog")]
+    other = desk.remedy(task(target), loop)
+    assert (other.attempt, kinds(desk.request(other))) == (2, [NoRepeat])
+    assert desk.remedy(task(target, attempt=ATTEMPTS), loop) is None
+    assert desk.remedy(other, loop) is None
 
 
 def test_the_tokens_of_a_banned_phrase_are_avoided_then_spared(desk, target):
@@ -143,21 +143,6 @@ def test_the_tokens_of_a_banned_phrase_are_avoided_then_spared(desk, target):
     assert isinstance(banning, Banned)
     np.testing.assert_array_equal(vocabulary.allowed, phrases.spared(target, "cat"))
     assert desk.remedy(sparing, written) is None
-
-
-def test_spans_that_touch_are_carried_together(desk, target):
-    lost = [found(target, "the cat {0}")]
-    other = desk.remedy(task(target, "a {0}{1} dog {0}"), lost)
-    assert other.carried == ("{0}{1}", "{0}")
-
-
-def test_a_search_is_not_made_to_carry_too_much(desk, target):
-    lost = [found(target, "the cat")]
-    names = [f"{{{n}}}" for n in range(MOST + 1)]
-    assert desk.remedy(task(target, " ".join(names[:-1])), lost) is not None
-    assert desk.remedy(task(target, " ".join(names)), lost) is None
-    long = "www." + "a" * LONGEST + ".org"
-    assert desk.remedy(task(target, f"dog {long}"), lost) is None
 
 
 def test_known_is_what_needs_no_bytes(desk):

@@ -199,14 +199,3 @@ def test_a_part_without_translation_leaves_no_double_space():
     assert text.rejoin(ENGLISH, ["Ja.", "", "Gut."]) == "Ja. Gut."
     assert text.rejoin(ENGLISH, ["", "Ja.", ""]) == "Ja."
     assert text.rejoin([], []) == ""
-
-
-@given(st.lists(st.tuples(st.text("a. 你", min_size=1), st.text("b. 好"))))
-@settings(deadline=None)
-def test_it_is_known_where_each_translation_begins(pairs):
-    parts, translations = zip(*pairs, strict=True) if pairs else ((), ())
-    whole = text.rejoin(parts, translations)
-    begins = text.begins(parts, translations)
-    for begin, translation in zip(begins, translations, strict=True):
-        assert whole[begin:].startswith(translation)
-    assert begins == sorted(begins)

@@ -27,6 +27,7 @@ from transformer.config import (
 )
 from transformer.errors import InputError
 from transformer.folder import Description
+from transformer.insights import Views
 from transformer.model import Transformer
 from transformer.options import Demands, Search
 from transformer.search import IMPOSSIBLE
@@ -50,6 +51,7 @@ OTHER_DEMANDS = [
     Demands(prefix="a"),
     Demands(require=("a",)),
     Demands(ban=("a",)),
+    Demands(protect="numbers"),
     Demands(no_repeat=2),
     Demands(min_length=2),
     Demands(max_ratio=1.5),
@@ -154,6 +156,14 @@ def test_a_share_needs_a_file():
         (JUDGED | {"search": Search(n_best=2)}, "one plain translation"),
         (JUDGED | {"shard": "0/2"}, "a whole file"),
         ({"input": ROOT, "output": ROOT, "texts": ("a",)}, "not both"),
+        (JUDGED | {"tokens": True}, "--tokens .* --reference"),
+        (JUDGED | {"score": ROOT}, "--score .* --reference"),
+        (JUDGED | {"verify": ROOT}, "--verify .* --reference"),
+        (JUDGED | {"views": Views(explain=True)}, "--explain .* --reference"),
+        (JUDGED | {"views": Views(html=ROOT)}, "--html .* --reference"),
+        ({"against": ROOT, "tokens": True}, "--tokens .* --against"),
+        ({"output": ROOT, "verify": ROOT}, "--verify .* --output"),
+        ({"input": ROOT, "views": Views(neighbours="a")}, "--neighbours .* --input"),
         ({"others": (ROOT,), "score": ROOT}, "take one model"),
         ({"others": (ROOT,), "verify": ROOT}, "take one model"),
         ({"verify": ROOT, "search": Search(sample=True)}, "plain beam search"),
@@ -219,7 +229,8 @@ def test_two_processes_at_once_make_the_file_that_one_makes(untrained, tmp_path)
     """What is drawn depends on the numbers of the lines, which are to be the same."""
     source, alone, shared = (tmp_path / name for name in ("source", "alone", "shared"))
     filler = "\n" * (streams.PART - 2)
-    source.write_text(f"a dog\nthe cat\n{filler}a dog\na dog\n{filler}a dog")
+    text = f"a dog\r\nthe cat\n{filler}a dog\na dog\r\n{filler}a dog"
+    source.write_bytes(text.encode())
 
     def start(target, *more):
         return subprocess.Popen(
@@ -236,9 +247,12 @@ def test_two_processes_at_once_make_the_file_that_one_makes(untrained, tmp_path)
     assert [output for output, _ in said] == ["", ""]
     assert "shared is written." in said[0][1] + said[1][1]
     assert shared.read_bytes() == alone.read_bytes()
-    drawn = alone.read_text().split("\n")
-    assert len(drawn) == 2 * streams.PART + 2
-    assert len({drawn[line] for line in (0, streams.PART, streams.PART + 1, -2)}) == 4
+    lines = alone.read_bytes().decode().split("\n")
+    assert len(lines) == 2 * streams.PART + 1
+    returns = [number for number, line in enumerate(lines) if line.endswith("\r")]
+    assert returns == [0, streams.PART + 1]
+    drawn = [line.removesuffix("\r") for line in lines]
+    assert len({drawn[line] for line in (0, streams.PART, streams.PART + 1, -1)}) == 4
     assert {path.name for path in tmp_path.iterdir()} == {"source", "alone", "shared"}
 
 
@@ -299,12 +313,23 @@ def test_json_has_all_of_each_translation(call, tmp_path):
     assert all(len(link) == 2 for link in found[0]["alignment"])
 
 
+def test_numbers_are_protected_on_request(call):
+    flags = ["--json", "--beam=1"]
+    (free,), (kept,) = (
+        call("the dog 12 km", *flags, *more) for more in ([], ["--protect", "numbers"])
+    )
+    assert "12 km" not in strictly(free)["text"]
+    assert "12 km" in strictly(kept)["text"]
+    assert "placeholder" in strictly(kept)["warnings"]
+    assert "placeholder" not in strictly(free)["warnings"]
+
+
 FIELDS = set(Translation._fields) | {"confidence"}
 
 
 def test_an_impossible_score_is_valid_json():
     one = Translation("", float(IMPOSSIBLE), (), (), warnings=("impossible",))
-    assert strictly(streams.as_json(one))["score"] < -1e38
+    assert strictly(streams.as_json(one, "\n"))["score"] < -1e38
 
 
 def test_alignments_follow_the_text(call):
@@ -359,6 +384,14 @@ def test_a_file_is_translated_as_ever_and_scored(call, files):
     judge = judgement.read(source, people, other)
     flags = ["--reference", people, "--against", other]
     assert call("--input", source, *flags) == judge.report(alone.decode().splitlines())
+
+
+def test_a_compressed_translation_is_scored_as_well(call, files):
+    source, people, _, ours = files
+    packed = ours.with_name("ours.gz")
+    judged = call("--input", source, "--output", packed, "--reference", people)
+    assert packed.read_bytes().startswith(b"\x1f\x8b")
+    assert judged == call("--input", source, "--reference", people)
 
 
 def test_a_reference_that_does_not_fit_is_refused_before_anything_is_done(call, files):

@@ -1,5 +1,6 @@
 """A translation depends on its text alone, and there is one for every text."""
 
+import re
 from functools import partial
 
 import jax
@@ -333,7 +334,41 @@ def test_spans_and_tags_come_over_from_a_model_that_writes_nonsense(tiny):
         for any_one in (found, *found.alternatives):
             assert not spans.missing(line, any_one.text)
             assert markup.kept(line, any_one.text)
-        assert "placeholder" not in found.warnings  # as required, they are found
+        assert ("placeholder" in found.warnings) == (
+            line in ("the dog {0}", "%s bird!")
+        )
+
+
+NUMBERS = [
+    "the dog runs 12 km",
+    "3.5 % of 7 dogs",
+    "<b>5 m</b> bird",
+    "a 5\u00a0kg cat",
+]
+
+
+def test_numbers_come_over_with_their_units_where_that_is_asked(tiny):
+    asked = Control(kinds=spans.WITH_NUMBERS)
+    found = best_three(tiny, [*NUMBERS, *TEXTS], control=asked)
+    for line, translation in zip(NUMBERS, found, strict=False):
+        for any_one in (translation, *translation.alternatives):
+            assert not spans.missing(plain(line), plain(any_one.text), asked.kinds)
+            assert "\u00a0" not in line or "5\u00a0kg" in any_one.text
+    without = best_three(tiny, [*NUMBERS, *TEXTS])
+    assert without[len(NUMBERS) :] == found[len(NUMBERS) :]
+    for line, translation in zip(NUMBERS, without, strict=False):
+        assert spans.missing(plain(line), plain(translation.text), asked.kinds)
+        assert "placeholder" not in translation.warnings
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_spans_keep_their_blanks_and_lines_their_ends(tiny, end):
+    within = "{{ x  y }}", "{{ x y }}", f"{{% if{end}\t a %}}", "{{ x\u00a0y }}"
+    raw = end.join([f"a dog {one} runs. A  <b>cat</b> {one}" for one in within]) + end
+    (found,) = tiny.translate([raw], strategy=Greedy())
+    written = re.findall(r"\{[^{}]*\}+", found.text.replace("{{", "{"))
+    assert sorted(written) == sorted(one.replace("{{", "{") for one in 2 * within)
+    assert breaks(found.text) == breaks(raw)
 
 
 def test_remedies_do_not_depend_on_company_either(tiny):

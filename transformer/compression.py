@@ -6,7 +6,9 @@ import io
 import lzma
 import zlib
 from collections.abc import Generator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import IO, Any
 
 import zstandard
 
@@ -66,3 +68,19 @@ OPENERS = {
     ".zst": _zstandard,
     ".bz2": bz2.open,
 }
+
+
+_WRITERS = {
+    ".gz": lambda file: gzip.GzipFile("", "wb", fileobj=file, mtime=0),
+    ".xz": lambda file: lzma.open(file, "wb"),
+    ".zst": lambda file: zstandard.ZstdCompressor().stream_writer(file, closefd=False),
+    ".bz2": lambda file: bz2.open(file, "wb"),
+}
+
+
+def writer(ending: str, file: IO[bytes]) -> AbstractContextManager[Any]:
+    """A file to write into, which is stored in another as its ending demands.
+
+    The same content becomes the same bytes.
+    """
+    return _WRITERS.get(ending, nullcontext)(file)

@@ -135,6 +135,17 @@ def together(several: Sequence[dict[str, str]]) -> dict[str, str]:
 
 
 def lines(path: Path) -> Iterator[str]:
+    """The `whole_lines` of a file without their ends."""
+    return (parted(line)[0] for line in whole_lines(path))
+
+
+def parted(line: str) -> tuple[str, str]:
+    """The text of a line, and its end: carriage returns and the newline, if any."""
+    text = line.rstrip("\r\n")
+    return text, line[len(text) :]
+
+
+def whole_lines(path: Path) -> Iterator[str]:
     """Lines of a text file, split at newlines only, decompressed by its ending.
 
     The byte order mark that some programs put at the beginning is no text.
@@ -147,7 +158,7 @@ def lines(path: Path) -> Iterator[str]:
                 number += 1
                 if number == 1:
                     line = line.removeprefix(codecs.BOM_UTF8)
-                yield line.rstrip(b"\r\n").decode()
+                yield line.decode()
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise InputError(

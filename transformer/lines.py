@@ -8,6 +8,7 @@ raw → layout: what is translated, and blanks that stay as they are
 import math
 import re
 from bisect import bisect, bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, chain, islice
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from transformer import alignments, checks, links, markup, placing, spans, text
 from transformer.alignments import Alignment
 from transformer.parts import Outcome
 from transformer.placing import Marked
-from transformer.spans import Span
+from transformer.spans import Kinds, Span
 from transformer.tasks import Found
 from transformer.text import Layout
 
@@ -58,6 +59,8 @@ class Segment(NamedTuple):
     marked: Marked
     parts: tuple[str, ...]
     """Together they are `marked.plain`."""
+    kinds: Kinds
+    """Of the spans that come over unchanged."""
 
 
 class Line(NamedTuple):
@@ -101,37 +104,79 @@ class Version(NamedTuple):
     @property
     def text(self) -> str:
         """With the tags of the source."""
-        marked = self.segment.marked
+        return _as_written(self._tagged(), self.segment)
+
+    def _tagged(self) -> str:
+        marked, kinds = self.segment.marked, self.segment.kinds
         if not marked.marks:
             return self.plain
         places = links.by_words(marked.plain, self.plain, self.pairs)
-        source, (plain, hidden) = _masked(marked.plain)[0], _masked(self.plain)
+        source, _ = _masked(marked.plain, kinds)
+        plain, hidden = _masked(self.plain, kinds)
         restored = placing.restore(plain, marked._replace(plain=source), places)
         letters = iter(hidden)
         return re.sub(_MASK, lambda _: next(letters), restored) if hidden else restored
 
 
-def _masked(plain: str) -> tuple[str, str]:
+def _masked(plain: str, kinds: Kinds) -> tuple[str, str]:
     """A text with its spans hidden, that no tag may come into them, and what is hidden.
 
     It stays as long as it was.
     """
-    hidden = () if _MASK in plain else spans.find(plain)
+    hidden = () if _MASK in plain else spans.find(plain, kinds)
     letters = list(plain)
     for span in hidden:
         letters[span.begin : span.end] = _MASK * len(span.text)
     return "".join(letters), "".join(span.text for span in hidden)
 
 
-def parse(raw: str, limit: int, size: Callable[[str], int]) -> Line:
-    """Cuts a text into parts of at most `limit` in `size`, but for spans above it."""
-    layout = _outside_tags(raw, text.layout(raw))
-    return Line(layout, tuple(_segment(raw, limit, size) for raw in layout.texts))
+def _as_written(translation: str, segment: Segment) -> str:
+    """With the blanks inside its spans that they had before the text was normalised."""
+    if segment.raw == segment.marked.plain:
+        return translation
+    raws = defaultdict(list)
+    for span in _raw_spans(segment.raw, segment.kinds):
+        raws[text.normalize(span.text)].append(span.text)
+    changed = {form for form, some in raws.items() if {*some} != {form}}
+    if not changed:
+        return translation
+    left = {form: iter(raws[form]) for form in changed}
+    pattern = "|".join(map(re.escape, changed))
+    return re.sub(pattern, lambda m: next(left[m[0]], m[0]), translation)
 
 
-def _outside_tags(raw: str, layout: Layout) -> Layout:
-    """Without the blanks that stand inside tags."""
-    inside = [(tag.begin, tag.end) for tag in markup.find(raw)]
+def _raw_spans(raw: str, kinds: Kinds) -> Iterator[Span]:
+    """The spans of a text, outside tags, that are some in its normal form too."""
+    tags = markup.find(raw) if "<" in raw else ()
+    edges = [0, *chain.from_iterable((tag.begin, tag.end) for tag in tags), len(raw)]
+    for begin, end in zip(edges[::2], edges[1::2], strict=True):
+        for span in spans.find(raw[begin:end], kinds):
+            form = text.normalize(span.text)
+            if form == span.text or spans.find(form, kinds)[:1] == (
+                Span(0, len(form), form, span.kind),
+            ):
+                yield span._replace(begin=begin + span.begin, end=begin + span.end)
+
+
+def parse(
+    raw: str, limit: int, size: Callable[[str], int], kinds: Kinds = spans.KINDS
+) -> Line:
+    """Cuts a text into parts of at most `limit` in `size`, but for spans above it.
+
+    Args:
+        kinds: of the spans that come over unchanged.
+    """
+    layout = _uncut(raw, text.layout(raw), kinds)
+    segments = (_segment(part, limit, size, kinds) for part in layout.texts)
+    return Line(layout, tuple(segments))
+
+
+def _uncut(raw: str, layout: Layout, kinds: Kinds) -> Layout:
+    """Without the blanks that stand inside tags and spans."""
+    if len(layout.texts) < 2:
+        return layout
+    whole = chain(markup.find(raw), _raw_spans(raw, kinds))
+    inside = sorted((one.begin, one.end) for one in whole)
     if not inside:
         return layout
     gaps, texts, at = [layout.gaps[0]], [], len(layout.gaps[0])
@@ -146,29 +191,31 @@ def _outside_tags(raw: str, layout: Layout) -> Layout:
     return Layout(tuple(gaps), tuple(texts))
 
 
-def _segment(raw: str, limit: int, size: Callable[[str], int]) -> Segment:
+def _segment(raw: str, limit: int, size: Callable[[str], int], kinds: Kinds) -> Segment:
     marked = markup.strip(raw) if "<" in raw else Marked(text.normalize(raw), ())
-    return Segment(raw, marked, tuple(_split(marked.plain, limit, size)))
+    cut = lambda plain: text.split(plain, limit, size)  # noqa: E731
+    return Segment(raw, marked, tuple(_split(marked.plain, cut, kinds)), kinds)
 
 
-def _split(plain: str, limit: int, size: Callable[[str], int]) -> list[str]:
-    """Parts as of `text.split`, but spans that it would cut are parts of their own."""
+def _split(plain: str, cut: Callable[[str], list[str]], kinds: Kinds) -> list[str]:
+    """Parts as of `cut`, but spans that it would cut are parts of their own."""
     if not plain:
         return []
-    parts = text.split(plain, limit, size)
+    parts = cut(plain)
     cuts = list(accumulate(map(len, parts)))[:-1]
-    cut = [span for span in spans.find(plain) if _within(cuts, span)] if cuts else []
-    if not cut:
+    found = spans.find(plain, kinds) if cuts else ()
+    halved = [span for span in found if _within(cuts, span)]
+    if not halved:
         return parts
     parts, last = [], 0
-    for span in cut:
+    for span in halved:
         end = span.end + len(plain[span.end :]) - len(plain[span.end :].lstrip())
         parts += [
-            *_split(plain[last : span.begin], limit, size),
+            *_split(plain[last : span.begin], cut, kinds),
             plain[span.begin : end],
         ]
         last = end
-    return parts + _split(plain[last:], limit, size)
+    return parts + _split(plain[last:], cut, kinds)
 
 
 def _within(cuts: list[int], span: Span) -> bool:

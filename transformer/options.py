@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Literal
 
-from transformer import corpora, phrases, terms
+from transformer import corpora, phrases, spans, terms
 from transformer.errors import InputError
 from transformer.rules import NoRepeat, Vocabulary
 from transformer.search import Rule
@@ -111,6 +112,8 @@ class Demands:
     """Phrases that stand in the translation of every sentence."""
     ban: tuple[str, ...] = ()
     """Phrases that stand in none."""
+    protect: Literal["numbers"] | None = None
+    """Carry over unchanged numbers as well, with their units."""
     no_repeat: int | None = None
     """No so many tokens in a row occur twice."""
     vocabulary: Path | None = None
@@ -147,6 +150,7 @@ class Demands:
             ratio=self.max_ratio,
             prefix=self.prefix,
             wish=self._wish(),
+            kinds=spans.KINDS if self.protect is None else spans.WITH_NUMBERS,
         )
 
     def _wish(self) -> Callable[[str], Wish]:

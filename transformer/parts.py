@@ -1,23 +1,26 @@
 """Parts of texts, translated: searched for, checked, and searched for again."""
 
-from collections.abc import Iterator, Sequence
-from itertools import chain, islice
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from transformer import checks, spans
+from transformer import checks, lifting, links, phrases
+from transformer.alignments import Alignment
 from transformer.axes import Params
+from transformer.cleaning import Pair
 from transformer.engine import Engine
+from transformer.lifting import Lifted
 from transformer.search import Hypotheses
 from transformer.seating import most
+from transformer.spans import Span
 from transformer.strategies import Strategy
 from transformer.symbols import EOS, PAD
 from transformer.tasks import Desk, Found, Task, broken, missing, protected, repaired
-from transformer.text import Layout
 from transformer.tokenizer import Tokenizers
 
-_ENDS = ".!?…।॥。！？"
+Align = Callable[[Sequence[Pair]], Sequence[Alignment | None]]
+"""From texts and translations to which of their words belong together, if known."""
 
 
 class Outcome(NamedTuple):
@@ -38,7 +41,7 @@ class Office:
         self._desk = Desk(tokenizers)
 
     def outcomes(
-        self, params: Params, tasks: Sequence[Task], seed: int
+        self, params: Params, tasks: Sequence[Task], seed: int, align: Align
     ) -> list[Outcome]:
         """Searches, and searches again what went wrong."""
         found = {n: copied(task) for n, task in enumerate(tasks) if verbatim(task)}
@@ -51,16 +54,16 @@ class Office:
                 task = asked = left[number]
                 if not best[0].ids and number in before:  # what was wrong is better
                     asked, best = before[number]
+                if any(missing(task, one.text) for one in best):
+                    lost[number] = task
                 elif other := self._desk.remedy(task, best):
                     again[number], before[number] = other, (task, best)
-                    continue
-                if right := _right(task, best):
+                else:
+                    right = [one for one in best if not broken(task, [one])] or best
                     warnings = self._warnings(task, right[0])
                     found[number] = Outcome(right, warnings, asked)
-                else:
-                    lost[number] = task
             left = again
-        found.update(self._piecewise(params, lost, seed))
+        found.update(self._lifted(params, lost, seed, align))
         return [found[number] for number in range(len(tasks))]
 
     def _search(
@@ -107,82 +110,57 @@ class Office:
         }
         return *task.warnings, *(name for name, true in named.items() if true)
 
-    def _piecewise(
-        self, params: Params, tasks: dict[int, Task], seed: int
+    def _lifted(
+        self, params: Params, tasks: dict[int, Task], seed: int, align: Align
     ) -> Iterator[tuple[int, Outcome]]:
-        """Translations of what is between the spans, and the spans."""
-        layouts = [_between(task) for task in tasks.values()]
-        pieces = [
-            piece
-            for task, layout in zip(tasks.values(), layouts, strict=True)
-            for piece in self._pieces(task, layout)
+        """Translations of texts without their spans, and the spans put into them."""
+        every = [lifting.lift(task.text, _first(task)) for task in tasks.values()]
+        pairs = zip(tasks.values(), every, strict=True)
+        others = [self._without(task, lifted.plain) for task, lifted in pairs]
+        outcomes = self.outcomes(params, others, seed, align) if others else []
+        texts = [
+            (lifted.plain, one.text)
+            for lifted, outcome in zip(every, outcomes, strict=True)
+            for one in outcome.best
         ]
-        outcomes = iter(self.outcomes(params, pieces, seed) if pieces else [])
-        for (number, task), layout in zip(tasks.items(), layouts, strict=True):
-            own = list(islice(outcomes, len(layout.texts)))
-            yield number, _joined(task, layout, own)
+        aligned = iter(align(texts))
+        for number, lifted, outcome in zip(tasks, every, outcomes, strict=True):
+            task = tasks[number]
+            best = [_whole(task, lifted, one, next(aligned)) for one in outcome.best]
+            warnings = *task.warnings, *outcome.warnings, checks.PLACEHOLDER
+            yield number, Outcome(best, warnings)
 
-    def _pieces(self, task: Task, layout: Layout) -> Iterator[Task]:
-        """The first has the prefix, and the longest the phrases that must occur."""
-        encode = self._tokenizers.source.encode
-        longest = max(map(len, layout.texts), default=0)
-        for number, piece in enumerate(layout.texts):
-            holds = len(piece) == longest and bool(longest)
-            if holds:
-                longest = 0
-            yield task._replace(
-                text=piece,
-                ids=(*encode(piece), EOS),
-                fewest=0,
-                prefix=() if number else task.prefix,
-                required=task.required if holds else (),
-                carried=(),
-                warnings=(),
-                attempt=1,
-            )
+    def _without(self, task: Task, plain: str) -> Task:
+        """The same of a text that has lost its spans."""
+        ids = *self._tokenizers.source.encode(plain), EOS
+        return task._replace(text=plain, ids=ids, warnings=(), attempt=1)
+
+
+def _first(task: Task) -> Sequence[Span]:
+    """The spans to do without; numbers, which sentences speak of, only as the last."""
+    spans = protected(task)
+    return [span for span in spans if span.kind != "number"] or spans
+
+
+def _whole(
+    task: Task, lifted: Lifted, found: Found, alignment: Alignment | None
+) -> Found:
+    """A translation with the spans of the text in it: at its end, if all else fails."""
+    pairs = links.by_words(lifted.plain, found.text, alignment or [])
+    text = lifting.restore(found.text, lifted, pairs)
+    kept = all(phrases.contains(text, phrase) for phrase in task.required)
+    if missing(task, text) or not kept:
+        text = " ".join([found.text, *(run.text for run in lifted.runs)]).strip()
+    return found._replace(text=text)
 
 
 def verbatim(task: Task) -> bool:
     """Whether there is nothing to translate in a text, nor anything to add."""
-    asked = task.prefix or task.required or not task.text
-    return not asked and bool(protected(task.text)) and not _between(task).texts
+    if task.prefix or task.required or not task.text or not protected(task):
+        return False
+    return not any(map(str.isalpha, lifting.lift(task.text, protected(task)).plain))
 
 
 def copied(task: Task) -> Outcome:
     """The text itself, in no tokens."""
     return Outcome([Found(task.text, 0.0, (), (), ())], task.warnings)
-
-
-def _between(task: Task) -> Layout:
-    return spans.pieces(task.text, protected(task.text))
-
-
-def _right(task: Task, found: Sequence[Found]) -> list[Found]:
-    """Those with all spans of the text; without banned phrases, if there are some."""
-    whole = [one for one in found if not missing(task, one)]
-    return [one for one in whole if not broken(task, [one])] or whole
-
-
-def _joined(task: Task, layout: Layout, outcomes: Sequence[Outcome]) -> Outcome:
-    """The translation of a text from those of what is between its spans."""
-    found = [outcome.best[0] for outcome in outcomes]
-    texts = [
-        _unended(piece, one.text)
-        for piece, one in zip(layout.texts, found, strict=True)
-    ]
-    one = Found(
-        text=layout.filled(texts),
-        score=sum(piece.score for piece in found) / max(1, len(found)),
-        ids=tuple(chain.from_iterable(piece.ids for piece in found)),
-        log_probs=tuple(chain.from_iterable(piece.log_probs for piece in found)),
-        tokens=tuple(chain.from_iterable(piece.tokens for piece in found)),
-    )
-    new = [warning for outcome in outcomes for warning in outcome.warnings]
-    return Outcome([one], (*task.warnings, *new, checks.PLACEHOLDER))
-
-
-def _unended(piece: str, translation: str) -> str:
-    """Without a full stop, where the piece of a sentence has none."""
-    if piece.endswith(tuple(_ENDS)):
-        return translation
-    return translation.rstrip(_ENDS) or translation

@@ -236,7 +236,7 @@ def _in_proportion(
     """In the order of the source, between words, as far along as there."""
     to, ratio = texts.target, len(texts.sources) / max(len(texts.targets), 1)
     size = len(to.begins)
-    gaps = [gap for gap in range(size + 1) if _between_words(to, translation, gap)]
+    gaps = [gap for gap in range(size + 1) if between_words(to, translation, gap)]
     places, least = [], 0
     for number, (mark, own) in enumerate(zip(marks, owns, strict=True)):
         if mark.partner < number:
@@ -248,7 +248,7 @@ def _in_proportion(
     return places
 
 
-def _between_words(to: Atoms, text: str, gap: int) -> bool:
+def between_words(to: Atoms, text: str, gap: int) -> bool:
     """Whether a gap is none inside a word, nor between one and what opens before it."""
     if gap in (0, len(to.begins)) or to.ends[gap - 1] < to.begins[gap]:
         return True

@@ -60,12 +60,6 @@ def epsilon(e: float) -> Filter:
     return keep
 
 
-def likeliest(logits: Float[Array, " V"], key: Key[Array, ""]) -> Int[Array, ""]:
-    """Greedy choice."""
-    del key
-    return largest(logits, 1)[1][0]
-
-
 def drawn(*filters: Filter) -> Choice:
     """A choice by chance, with the probabilities that the filters leave."""
 

@@ -17,6 +17,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import BinaryIO
 
+from transformer import compression
 from transformer.errors import InputError
 
 
@@ -90,7 +91,10 @@ class Shares:
         draft.replace(self._folder / str(index))
 
     def join(self, part: int) -> int:
-        """Writes the file if all shares are whole; returns how many are missing."""
+        """Writes the file if all shares are whole; returns how many are missing.
+
+        It is compressed as its ending says; the shares are not, to be continued.
+        """
         try:
             # To list the folder makes a network file system look; `exists` may not.
             missing = set(map(str, range(self._count))) - set(os.listdir(self._folder))
@@ -109,11 +113,12 @@ class Shares:
         with ExitStack() as stack, draft.open("xb") as output:
             paths = (self._folder / str(index) for index in range(self._count))
             shares = [stack.enter_context(path.open("rb")) for path in paths]
-            for share in cycle(shares):
-                lines = list(islice(share, part))
-                if not lines:  # the share whose turn it is has no more: none has
-                    break
-                output.writelines(lines)
+            with compression.writer(self._target.suffix, output) as written:
+                for share in cycle(shares):
+                    lines = list(islice(share, part))
+                    if not lines:  # the share whose turn it is has no more: none has
+                        break
+                    written.write(b"".join(lines))
             output.flush()
             os.fsync(output.fileno())
         draft.replace(self._target)

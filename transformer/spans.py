@@ -5,14 +5,11 @@ printf (%s, %1$d, %(name)s, %@), entity (&amp;) and, if asked for, number (12,5 
 """
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from html.entities import html5
 from typing import NamedTuple
-
-from transformer.text import Layout
 
 Kinds = tuple[str, ...]
 
@@ -33,7 +30,7 @@ _DOMAINS = "com|org|net|edu|gov|io|dev|app|info|eu|de|ch|fr|uk|nl|pl|ru|cn|jp|kr
 
 _UNITS = (
     r"[%‰€$£¥₹]|°[CFK]?|[kMGT]?i?(?:B|bit)|[kMGT]?(?:Hz|Wh?|VA?|eV|J)|[kcmµn]?m[²³23]?|"
-    r"[kmµ]?g|[cm]?[lL]|[mµn]?s|mA|A|h|min|km/h|m/s|mph|lb|oz|ft|in|px|pt|dpi|fps"
+    r"[kmµ]?g|[cm]?[lL]|[mµn]?s|mA|A|h|min|km/h|m/s|mph|lb|oz|ft|px|pt|dpi|fps"
 )
 
 # No pattern looks at a character more often than a fixed number of times: repetitions
@@ -59,7 +56,7 @@ _PATTERNS = {
     "entity": r"&(?:#\d{1,7}+|#[xX][0-9A-Fa-f]{1,6}+|[A-Za-z][A-Za-z0-9]{1,31}+);",
     "number": (
         r"(?<![\w.,])[-+−]?\d++(?:[.,:/'’\u00a0\u202f-]\d++)*+"
-        rf"(?:\s?(?:{_UNITS})(?!\w))?+"
+        rf"(?:[ \u00a0\u2009\u202f]?(?:{_UNITS})(?!\w))?+"
     ),
 }
 
@@ -95,7 +92,7 @@ def _trimmed(url: str) -> str:
         last = url[end - 1]
         if last in pairs and opened[last] <= opened[pairs[last]]:
             break
-        if last not in ".,;:!?'’*…)]":
+        if last not in ".,;:!?'’*…)]।॥":
             break
         opened[last] -= 1
         end -= 1
@@ -105,11 +102,6 @@ def _trimmed(url: str) -> str:
 def missing(source: str, translation: str, kinds: Kinds = KINDS) -> tuple[str, ...]:
     """Spans of the source that the translation has not, or not as often."""
     return _surplus(find(source, kinds), find(translation, kinds))
-
-
-def invented(source: str, translation: str, kinds: Kinds = KINDS) -> tuple[str, ...]:
-    """Spans of the translation that the source has not, or not as often."""
-    return _surplus(find(translation, kinds), find(source, kinds))
 
 
 def _surplus(spans: Sequence[Span], others: Sequence[Span]) -> tuple[str, ...]:
@@ -123,7 +115,8 @@ def repaired(source: str, translation: str, kinds: Kinds = KINDS) -> str:
 
     A span that came over with other blanks or capitals becomes what it was, if there
     are as many such places as it is missing. What is then the only missing one of its
-    kind takes the place of the only invented one.
+    kind takes the place of the only invented one, unless that is its beginning: the
+    rest of it may follow in other words, as in “12 kilometres”.
     """
     lost = Counter(missing(source, translation, kinds))
     if len(lost) * len(translation) > _MOST:
@@ -143,7 +136,7 @@ def _exchanged(source: str, translation: str, kinds: Kinds) -> str:
     for one in kinds:
         lacking = [text for text in lost if kind[text] == one]
         wrong = [text for text in extra if kind[text] == one]
-        if len(lacking) == len(wrong) == 1:
+        if len(lacking) == len(wrong) == 1 and not lacking[0].startswith(wrong[0]):
             places = [s[:2] for s in find(translation, kinds) if s.text == wrong[0]]
             translation = _replaced(translation, places[-1:], lacking[0])
     return translation
@@ -167,33 +160,3 @@ def _replaced(text: str, places: Sequence[Place], by: str) -> str:
     ends = [0, *(end for _, end in places)]
     begins = [*(begin for begin, _ in places), len(text)]
     return by.join(text[end:begin] for end, begin in zip(ends, begins, strict=True))
-
-
-def pieces(text: str, spans: Sequence[Span]) -> Layout:
-    """Separates what is to be translated from `spans`, in order, and what is not.
-
-    With the spans stay the blanks and the punctuation around them, and text without
-    letters. So `pieces(…).filled(translations)` surely has every span.
-    """
-    gaps, texts, begin = [""], [], 0
-    for span in [*spans, Span(len(text), len(text), "", "")]:
-        first, last = _core(text[begin : span.begin])
-        if first < last:
-            gaps[-1] += text[begin : begin + first]
-            texts.append(text[begin + first : begin + last])
-            gaps.append("")
-            begin += last
-        gaps[-1] += text[begin : span.end]
-        begin = span.end
-    return Layout(tuple(gaps), tuple(texts))
-
-
-def _core(text: str) -> Place:
-    """From the first word to the last, and what ends the sentence behind it."""
-    if not any(map(str.isalpha, text)):
-        return 0, 0
-    words = [i for i, char in enumerate(text) if unicodedata.category(char)[0] in "LMN"]
-    end = words[-1] + 1
-    while end < len(text) and text[end] in ".!?…।॥。！？":
-        end += 1
-    return words[0], end

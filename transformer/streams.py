@@ -1,6 +1,7 @@
 """Lines in, lines out: pipes answered at once, files in large parts and resumable.
 
-Whatever a line holds, exactly one line comes out for it. Only a newline ends a line.
+Whatever a line holds, exactly one line comes out for it, with the same end. Only a
+newline ends a line; carriage returns right before it belong to the end.
 """
 
 import hashlib
@@ -35,24 +36,28 @@ class Translate(Protocol):
     ) -> list[Translation]: ...
 
 
-Render = Callable[[Translation], str]
+Render = Callable[[Translation, str], str]
+"""From a translation, and the end of its source's line, to a line with its end."""
 
 
-def plain(translation: Translation) -> str:
+def plain(translation: Translation, end: str) -> str:
     """The text; if several were asked for, the alternatives behind it after tabs."""
     both = (translation, *translation.alternatives)
-    return "\t".join(one.text for one in both)
+    line = "\t".join(one.text for one in both)
+    return line + (end if line or end else "\n")  # or there would be no line
 
 
-def aligned(translation: Translation) -> str:
+def aligned(translation: Translation, end: str) -> str:
     """The text, and which words belong together: "ein Hund ||| 0-0 1-1"."""
-    return f"{translation.text} ||| {alignments.pharaoh(translation.alignment or [])}"
+    links = alignments.pharaoh(translation.alignment or [])
+    return f"{translation.text} ||| {links}{end}"
 
 
-def as_json(translation: Translation) -> str:
+def as_json(translation: Translation, end: str) -> str:
     """One object: text, score, confidence, tokens with their log-probabilities,
-    alignment, warnings, alternatives."""
-    return json.dumps(_fields(translation), ensure_ascii=False)
+    alignment, warnings, alternatives. A newline ends it, whatever ended the source."""
+    del end
+    return json.dumps(_fields(translation), ensure_ascii=False) + "\n"
 
 
 def _fields(translation: Translation) -> dict[str, object]:
@@ -64,22 +69,34 @@ def _fields(translation: Translation) -> dict[str, object]:
 
 def text(line: bytes) -> str:
     """A line without its end; bytes that are no UTF-8 become U+FFFD."""
-    return line.rstrip(b"\r\n").decode(errors="replace")
+    return corpora.parted(_decoded(line))[0]
 
 
-def write(line: str) -> None:
+def _decoded(line: bytes) -> str:
+    return line.decode(errors="replace")
+
+
+def write(line: str, end: str = "\n") -> None:
     """Puts a line on standard output, in UTF-8 whatever the locale says."""
-    sys.stdout.buffer.write(line.encode() + b"\n")
+    sys.stdout.buffer.write((line + end).encode())
 
 
 def pipe(source: Iterable[bytes], translate: Translate, render: Render) -> None:
     """Answers each line as soon as it is known: what has arrived goes together."""
     number = 0
     for lines in _arrived(source):
-        for translation in translate(lines, first_line=number):
-            write(render(translation))
+        for line in _rendered(lines, number, translate, render):
+            write(line, end="")
         sys.stdout.buffer.flush()
         number += len(lines)
+
+
+def _rendered(
+    lines: Sequence[str], number: int, translate: Translate, render: Render
+) -> Iterator[str]:
+    """The lines to write for some, the first of which has a number."""
+    texts, ends = zip(*map(corpora.parted, lines), strict=True)
+    return map(render, translate(texts, first_line=number), ends)
 
 
 def _arrived(source: Iterable[bytes]) -> Iterator[list[str]]:
@@ -104,7 +121,7 @@ def _arrived(source: Iterable[bytes]) -> Iterator[list[str]]:
             if (line := arrivals.get()) is None:
                 break
             lines.append(line)
-        yield [text(line) for line in lines]
+        yield [_decoded(line) for line in lines]
         line = None if line is None else arrivals.get()
     for error in failures:
         raise error
@@ -130,7 +147,7 @@ def file(
     """
     if target.is_dir():
         raise InputError(f"{target} is a folder.")
-    own = lambda: shard.own(corpora.lines(source), PART)  # noqa: E731
+    own = lambda: shard.own(corpora.whole_lines(source), PART)  # noqa: E731
     size = sum(1 for _ in own())
     mark = _mark(source, f"{settings} {PART} {shard.count}")
     shares = Shares(target, mark, shard.count)
@@ -140,8 +157,9 @@ def file(
                 done = _whole_lines(output)
                 task = bar.add_task("Translating", total=size, completed=done)
                 rest = islice(own(), done, None)
-                for lines in _rendered(rest, translate, render):
-                    output.writelines(lines)
+                for number, lines in _parts(rest):
+                    rendered = _rendered(lines, number, translate, render)
+                    output.writelines(line.encode() for line in rendered)
                     output.flush()
                     os.fsync(output.fileno())
                     bar.advance(task, len(lines))
@@ -169,14 +187,11 @@ def _mark(source: Path, settings: str) -> str:
         return hashlib.file_digest(file, start).hexdigest()[:12]
 
 
-def _rendered(
-    numbered: Iterable[tuple[int, str]], translate: Translate, render: Render
-) -> Iterator[list[bytes]]:
-    """The lines to write for numbered ones, part by part."""
+def _parts(numbered: Iterable[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:
+    """The lines that are translated together, and the number of the first."""
     for _, part in groupby(numbered, key=lambda line: line[0] // PART):
-        numbers, texts = zip(*part, strict=True)
-        found = translate(texts, first_line=numbers[0])
-        yield [render(translation).encode() + b"\n" for translation in found]
+        numbers, lines = zip(*part, strict=True)
+        yield numbers[0], list(lines)
 
 
 def _whole_lines(output: BinaryIO) -> int:

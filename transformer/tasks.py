@@ -1,11 +1,11 @@
 """What is asked for a part of a text, and what is asked instead when that went wrong.
 
-A translation that loops is searched again without repetitions; one that lost a span
-which it should carry over, with that span as a phrase that must occur; one that has a
-banned phrase in spite of all, without the tokens that wrote it.
+A translation that loops is searched again without repetitions; one that has a banned
+phrase in spite of all, without the tokens that wrote it. One that lost a span which it
+should carry over is not searched again: its sentence is translated without the span.
 """
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache, cached_property, lru_cache, partial
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from transformer.rules import Banned, Fewest, NoRepeat, Prefix, Vocabulary
 from transformer.search import Rule
 from transformer.seating import RATIO, Request, most
 from transformer.selects import Branch
-from transformer.spans import Span
+from transformer.spans import Kinds, Span
 from transformer.strategies import Alternatives, Beam, MinimumRisk, Strategy
 from transformer.symbols import EOS
 from transformer.tokenizer import Tokenizers
@@ -26,10 +26,6 @@ from transformer.tokenizer import Tokenizers
 ATTEMPTS = 4
 """Searches for one part at most, but for a last one without the tokens that could
 write a banned phrase."""
-
-MOST, LONGEST = 2, 8
-"""Spans that a search is made to carry, and tokens of each: a model that is made to
-write a long address without knowing why writes nonsense around it."""
 
 WIDTH = 8
 """Hypotheses at least where phrases are required: some at every stage of them."""
@@ -53,13 +49,13 @@ class Task(NamedTuple):
     prefix: tuple[int, ...] = ()
     """Tokens that the translation begins with."""
     required: tuple[str, ...] = ()
-    carried: tuple[str, ...] = ()
-    """Spans of the text that are required, too."""
     banned: tuple[str, ...] = ()
     avoided: tuple[tuple[int, ...], ...] = ()
     """Runs of tokens that do not occur."""
     spared: tuple[str, ...] = ()
     """Phrases without whose tokens it is written."""
+    kinds: Kinds = spans.KINDS
+    """Of the spans that come over unchanged."""
     warnings: tuple[str, ...] = ()
     attempt: int = 1
 
@@ -103,8 +99,8 @@ class Desk:
             rules += (Prefix.of(task.prefix),)
         if isinstance(strategy, Alternatives):
             select = Branch.of(len(task.prefix))
-        if required := (*task.required, *task.carried):
-            wanted = self._wanted(required)
+        if task.required:
+            wanted = self._wanted(task.required)
             rules += (Required.of(wanted, limit),)
             select, strategy = Banked(wanted), _widened(strategy)
         if runs := (*task.avoided, *map(self._tokens, task.banned)):
@@ -131,7 +127,7 @@ class Desk:
         """
         cures = [self._spared]
         if task.attempt < ATTEMPTS:
-            cures = [self._unlooped, self._avoided, self._carried]
+            cures = [self._unlooped, self._avoided]
         others = filter(None, (cure(task, found) for cure in cures))
         other = next(others, None)
         return other and other._replace(attempt=task.attempt + 1)
@@ -169,17 +165,6 @@ class Desk:
         new = tuple(p for p in broken(task, found) if p not in task.spared)
         return task._replace(spared=(*task.spared, *new)) if new else None
 
-    def _carried(self, task: Task, found: Sequence[Found]) -> Task | None:
-        """With the spans that were lost, and those that touch them."""
-        lost = {span for one in found for span in missing(task, one)}
-        runs = dict.fromkeys(_runs(task.text, lost))
-        new = tuple(run for run in runs if run not in task.carried)
-        carried = (*task.carried, *new)
-        longest = max((len(self._tokens(span)) for span in carried), default=0)
-        if not new or len(carried) > MOST or longest > LONGEST:
-            return None
-        return task._replace(carried=carried)
-
 
 def broken(task: Task, found: Sequence[Found]) -> list[str]:
     """The banned phrases that stand in any of the translations."""
@@ -190,35 +175,24 @@ def broken(task: Task, found: Sequence[Found]) -> list[str]:
     ]
 
 
-def _runs(text: str, lost: Container[str]) -> Iterator[str]:
-    """Spans in direct succession, one of which at least is lost."""
-    runs: list[list[Span]] = []
-    for span in protected(text):
-        if runs and runs[-1][-1].end == span.begin:
-            runs[-1].append(span)
-        else:
-            runs.append([span])
-    for run in runs:
-        if any(span.text in lost for span in run):
-            yield text[run[0].begin : run[-1].end]
-
-
 def repaired(task: Task, found: Found) -> Found:
     """With spans put right where only their blanks or capitals are wrong."""
-    if not protected(task.text):
+    if not protected(task):
         return found
-    return found._replace(text=spans.repaired(task.text, found.text))
+    return found._replace(text=spans.repaired(task.text, found.text, task.kinds))
 
 
-def missing(task: Task, found: Found) -> tuple[str, ...]:
-    """The spans that did not come over."""
-    return spans.missing(task.text, found.text) if protected(task.text) else ()
+def missing(task: Task, text: str) -> tuple[str, ...]:
+    """The spans that did not come over into a translation."""
+    return spans.missing(task.text, text, task.kinds) if protected(task) else ()
 
 
-@lru_cache(maxsize=4096)
-def protected(text: str) -> tuple[Span, ...]:
+def protected(task: Task) -> tuple[Span, ...]:
     """The spans of a text, which is asked for again and again."""
-    return spans.find(text)
+    return _found(task.text, task.kinds)
+
+
+_found = lru_cache(maxsize=4096)(spans.find)
 
 
 def _widened(strategy: Strategy) -> Strategy:

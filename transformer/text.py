@@ -4,7 +4,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate, chain, takewhile
+from itertools import chain, takewhile
 from typing import NamedTuple
 
 from transformer.sentences import sentences
@@ -177,13 +177,6 @@ def rejoin(parts: Sequence[str], translations: Sequence[str]) -> str:
     """
     glue = _glues(parts, translations)
     return "".join(chain.from_iterable(zip(glue, translations, strict=True)))
-
-
-def begins(parts: Sequence[str], translations: Sequence[str]) -> list[int]:
-    """Where each translation begins in the text that `rejoin` makes of them."""
-    glue = _glues(parts, translations)
-    ends = accumulate(map(len, map("".join, zip(glue, translations, strict=True))))
-    return [end - len(own) for end, own in zip(ends, translations, strict=True)]
 
 
 def _glues(parts: Sequence[str], translations: Sequence[str]) -> list[str]:

@@ -16,6 +16,7 @@ from transformer import (
     scoring,
     seating,
 )
+from transformer.alignments import Alignment
 from transformer.axes import Params
 from transformer.cleaning import Pair
 from transformer.engine import Engine
@@ -26,6 +27,7 @@ from transformer.parts import Office, Outcome
 from transformer.scoring import Score
 from transformer.search import Rule
 from transformer.seating import RATIO, most
+from transformer.spans import KINDS, Kinds
 from transformer.strategies import Beam, Strategy
 from transformer.symbols import EOS
 from transformer.tasks import Found, Task
@@ -47,6 +49,8 @@ class Control(NamedTuple):
     wish: Callable[[str], Wish] = lambda part: Wish()
     """The phrases that must and must not stand in the translation of a sentence, e.g.
     those of a glossary, `terms.Glossary.wish`."""
+    kinds: Kinds = KINDS
+    """Of spans that come over unchanged; `spans.WITH_NUMBERS` are all."""
 
 
 class Translator:
@@ -158,13 +162,13 @@ class Translator:
                 align=align,
             )
         strategy, control = strategy or Beam(width=beam), control or Control()
-        parsed = [self._parse(raw) for raw in texts]
+        parsed = [self._parse(raw, control.kinds) for raw in texts]
         tasks = [
             task
             for number, line in enumerate(parsed, start=first_line)
             for task in self._tasks(number, line, strategy, control)
         ]
-        outcomes = self._office.outcomes(self._joint, tasks, seed)
+        outcomes = self._office.outcomes(self._joint, tasks, seed, self._aligned)
         found = self._together(parsed, tasks, outcomes, int(align))
         return [one if align else one._replace(alignment=None) for one in found]
 
@@ -174,7 +178,7 @@ class Translator:
         """A translation, and what was asked for and found for each part of the text."""
         line = self._parse(raw)
         tasks = list(self._tasks(0, line, strategy, Control()))
-        found = self._office.outcomes(self._joint, tasks, 0)
+        found = self._office.outcomes(self._joint, tasks, 0, self._aligned)
         (translation,) = self._together([line], tasks, found, 0)
         return translation, list(zip(tasks, found, strict=True))
 
@@ -214,10 +218,10 @@ class Translator:
         ids = [scoring.encode(self.tokenizers, pair) for pair in pairs]
         return scoring.score(self.model, self.params, ids, self.longest)
 
-    def _parse(self, raw: str) -> Line:
+    def _parse(self, raw: str, kinds: Kinds = KINDS) -> Line:
         encode = self.tokenizers.source.encode
         limit = self.longest - 1  # and EOS
-        return lines.parse(raw, limit, lambda part: len(encode(part)))
+        return lines.parse(raw, limit, lambda part: len(encode(part)), kinds)
 
     def _tasks(
         self, number: int, line: Line, strategy: Strategy, control: Control
@@ -237,6 +241,7 @@ class Translator:
                 prefix=() if place else prefix,
                 required=required,
                 banned=banned,
+                kinds=control.kinds,
             )
 
     def _together(
@@ -260,9 +265,12 @@ class Translator:
             for task, best in zip(tasks, chosen, strict=True)
             for one in best
         ]
-        longest = most(self.longest)
-        found = iter(
-            alignments.align(self.model, self.params, self.tokenizers, texts, longest)
-        )
+        found = iter(self._aligned(texts))
         for outcome, best in zip(outcomes, chosen, strict=True):
             yield Part(outcome, list(islice(found, len(best))))
+
+    def _aligned(self, texts: Sequence[Pair]) -> list[Alignment | None]:
+        longest = most(self.longest)
+        return alignments.align(
+            self.model, self.params, self.tokenizers, texts, longest
+        )
