@@ -67,9 +67,8 @@ class Part(NamedTuple):
     chosen: tuple[float, ...]
     """The probability of what did come."""
     tree: Tree | None
-    """The search that found the target; None where it was given, or no single search
-    found it: what is all spans is copied, and what loses them is translated between
-    them."""
+    """The search that found the target; None where it was given, or no search found it
+    as it is: what is all spans is copied, and lost spans are put back."""
     branches: tuple[str, ...]
     """The pieces of the nodes of the tree."""
     alignment: Alignment
