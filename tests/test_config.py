@@ -292,3 +292,11 @@ def test_settings_of_older_folders_have_no_subword_alpha():
     values = settings.to_dict(SMALL)
     del values["data"]["subword_alpha"]
     assert settings.from_dict(values) == SMALL
+
+
+def test_two_readings_need_dropout_to_differ():
+    with pytest.raises(InputError, match="consistency=5.0 .* Give model.dropout"):
+        dataclasses.replace(
+            changed("model", dropout=0.0),
+            training=TrainingConfig(steps=20, consistency=5.0),
+        )

@@ -9,7 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from transformer import finetuning, folder, parallel, tokenizer, vocabulary, weights
+from transformer import (
+    finetuning,
+    folder,
+    optimizers,
+    parallel,
+    tokenizer,
+    vocabulary,
+    weights,
+)
 from transformer.checkpoints import Checkpoints
 from transformer.config import (
     Config,
@@ -121,6 +129,17 @@ def test_a_moving_average_is_inherited_only_from_one(parent):
     with pytest.raises(InputError, match="ema=0.9, but .* with 0.0.*both.*or neither"):
         finetuning.start(cfg, parent, tokenizer.load_both(parent), ALONE)
     shutil.rmtree(parent / "checkpoints")
+
+
+def test_an_inherited_average_begins_where_the_parameters_do():
+    params = {"table": jnp.arange(3.0)}
+    make = partial(OptimizerConfig, peak=1e-3, warmup=1)
+    state = optimizers.make(make(ema=0.9), 1).init(params)
+    average = optimizers.average(optimizers.averaging_from(state, params))
+    assert average is not None and average["table"] is not params["table"]
+    np.testing.assert_array_equal(average["table"], params["table"])
+    plain = optimizers.make(make(), 1).init(params)
+    assert optimizers.averaging_from(plain, params) is plain
 
 
 def corpora(folder, *directions):

@@ -128,8 +128,7 @@ RUNGS: list[dict[str, str]] = [
             "strategies symbols tokenizer"
         ),
         "traces": (
-            "alignments heads observations scoring seating symbols tokenizer "
-            "translator"
+            "alignments heads observations scoring seating symbols tokenizer translator"
         ),
         "translator": (
             "alignments axes cleaning devices engine errors lines model networks "

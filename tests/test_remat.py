@@ -1,5 +1,6 @@
 """Recomputing instead of keeping changes memory, and nothing else."""
 
+import dataclasses
 from functools import lru_cache, partial
 from typing import Any
 
@@ -65,6 +66,22 @@ def loss_and_gradients(norm, kind) -> Any:
         return value, gradients
 
     return run
+
+
+def test_two_readings_of_a_token_are_compared_with_each_other():
+    """Without dropout they are equal, and so no farther apart than one is."""
+
+    def found(criterion):
+        network = Transformer(
+            dataclasses.replace(model("pre", "none").cfg, dropout=0.0)
+        )
+        objective = Objective(network, criterion, parallel.alone())
+        loss = jax.jit(partial(loss_sum, objective))
+        return loss(parameters("pre"), batch(3, 8), jax.random.key(0))
+
+    once, twice = found(Criterion(0.1)), found(Criterion(0.1, consistency=5.0))
+    np.testing.assert_allclose(twice[0], once[0], rtol=1e-5)
+    assert twice[1] == once[1]
 
 
 @pytest.mark.parametrize("norm", ["pre", "post"])

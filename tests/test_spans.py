@@ -70,6 +70,21 @@ def test_a_span_has_to_come_over_as_often_and_unchanged():
     assert spans.missing("12 km", "13 km", spans.WITH_NUMBERS) == ("12 km",)
 
 
+@pytest.mark.parametrize(
+    ("source", "translation", "repaired"),
+    [
+        ("3.5 km", "3,5 Kilometer", "3,5 Kilometer"),
+        ("12 km", "7.5 miles", "7.5 miles"),
+        ("12 km", "13 km", "12 km"),
+        ("12", "13 km", "13 km"),
+    ],
+)
+def test_a_number_is_put_right_only_where_no_unit_is_doubled_or_lost(
+    source, translation, repaired
+):
+    assert spans.repaired(source, translation, spans.WITH_NUMBERS) == repaired
+
+
 @given(MIXED, MIXED)
 @settings(deadline=None)
 def test_a_repair_never_makes_it_worse(source, translation):

@@ -263,7 +263,12 @@ def test_a_damaged_checkpoint_costs_only_the_work_since_the_one_before(
 
 def test_the_loss_falls_and_one_corpus_can_be_learned_by_heart(cfg, tmp_path):
     cfg = with_training(
-        cfg, steps=250, eval_every=125, label_smoothing=0.0, eval_sentences=48
+        cfg,
+        steps=250,
+        eval_every=125,
+        label_smoothing=0.0,
+        consistency=0.0,
+        eval_sentences=48,
     )
     model = dataclasses.replace(cfg.model, dropout=0.0, dim=32, hidden_dim=64)
     fit(dataclasses.replace(cfg, model=model), tmp_path / "run", None, QUIET)

@@ -32,7 +32,8 @@ Rotation = Callable[
 ]
 
 
-Thinned = Callable[[Float[Array, "B N T S"]], Float[Array, "B N T S"]]
+Dropped = Callable[[Float[Array, "B N T S"]], Float[Array, "B N T S"]]
+"""Dropout of the weights."""
 
 
 class KeyValues(NamedTuple):
@@ -71,7 +72,7 @@ def attend(
     query: Float[Array, "B T N H"],
     kv: KeyValues | Stored,
     mask: Bool[Array, "#B #T S"],
-    thinned: Thinned | None = None,
+    dropout: Dropped | None = None,
 ) -> Float[Array, "B T N H"]:
     """softmax(Q Kᵀ / √H) V, equation 1 of the paper.
 
@@ -79,15 +80,15 @@ def attend(
     chooses a fused kernel where there is one.
 
     Args:
-        thinned: what the weights go through, as dropout; no kernel fuses it.
+        dropout: what the weights go through in training; no kernel fuses it.
     """
     if isinstance(kv, Stored):
         return _attend_stored(query, kv, mask)
-    if thinned is None and _on_nvidia() and suits_cudnn(query, kv):
+    if dropout is None and _on_nvidia() and suits_cudnn(query, kv):
         return fused(query, kv, mask, "cudnn")
     mixture = weights(query, kv.key, mask).astype(query.dtype)
-    if thinned is not None:
-        mixture = thinned(mixture)
+    if dropout is not None:
+        mixture = dropout(mixture)
     return jnp.einsum("BNTS,BSNH->BTNH", mixture, kv.value)
 
 
@@ -206,6 +207,6 @@ class MultiHeadAttention(nn.Module):
         train: bool,
     ) -> Float[Array, "B T D"]:
         query = self.rotation(self.query(x), positions)
-        thins = train and self.rate > 0
-        thinned = partial(self.dropout, train=train) if thins else None
-        return self.output(attend(query, kv, mask, thinned))
+        drops = train and self.rate > 0
+        dropout = partial(self.dropout, train=train) if drops else None
+        return self.output(attend(query, kv, mask, dropout))

@@ -14,6 +14,7 @@ from transformer.errors import InputError
 SEEDS = 1 << 32
 """Above, JAX without 64-bit types would silently take the remainder."""
 
+DROPOUTS = "dropout", "attention_dropout", "activation_dropout"
 SAMPLING = {"bpe": ("subword_dropout", 0.1), "unigram": ("subword_alpha", 0.2)}
 """What makes several segmentations by each tokenizer, and a value to begin with."""
 
@@ -32,7 +33,6 @@ class ModelConfig:
     encoder_layers: int = 6
     decoder_layers: int = 6
     dropout: float = 0.1
-    """Of what each part of a layer adds, and of the embeddings: the paper's."""
     attention_dropout: float = 0.0
     """Of the weights of attention."""
     activation_dropout: float = 0.0
@@ -49,7 +49,7 @@ class ModelConfig:
         _positive(self, "encoder_layers", "decoder_layers", "max_positions")
         if self.source_vocab_size is not None:
             _positive(self, "source_vocab_size")
-        _share(self, "dropout", "attention_dropout", "activation_dropout")
+        _share(self, *DROPOUTS)
         _choices(self)
         if self.dim % (2 * self.num_heads):
             raise InputError(
@@ -106,8 +106,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         _positive(self, "max_length", "accumulate", "tokenizer_sentences")
-        _positive(self, "segmentations")
-        _positive(self, "temperature")
+        _positive(self, "segmentations", "temperature")
         _choices(self)
         _check_sampling(self)
         if self.tokens != "auto":
@@ -159,8 +158,7 @@ class OptimizerConfig:
     max_norm: float = 1.0
     """Gradients longer than this are shortened to it."""
     ema: float = 0.0
-    """Of each update, the share that the moving average of the parameters keeps of what
-    it was, e.g. 0.999; the average is then evaluated and kept. 0 averages nothing."""
+    """Evaluates and keeps a moving average of the parameters, e.g. with 0.999."""
     freeze: tuple[str, ...] = ()
     """Parameters that keep their values: patterns of how their paths begin, e.g.
     encoder or decoder_[01]/self_attention."""
@@ -190,8 +188,7 @@ class TrainingConfig:
     seed: int = 0
     label_smoothing: float = 0.1
     consistency: float = 0.0
-    """The weight of R-Drop: each batch is read twice, with other dropout, and this
-    times how far the two predictions are apart is added to their loss; 0 reads once."""
+    """R-Drop: batches are read twice, and this weighs how far the two are apart."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Type of the products; auto is float32 on a CPU and bfloat16 elsewhere."""
     remat: Literal["none", "dots", "layers"] = "none"
@@ -233,6 +230,12 @@ class Config:
 
     def __post_init__(self) -> None:
         warmup, steps = self.optimizer.warmup, self.training.steps
+        rates = [getattr(self.model, name) for name in DROPOUTS]
+        if self.training.consistency and not any(rates):
+            raise InputError(
+                f"training.consistency={self.training.consistency} compares readings, "
+                "and without dropout all are alike. Give model.dropout, e.g. 0.1."
+            )
         # The other schedules are the same function of the step however many follow.
         if self.optimizer.schedule == "cosine" and warmup > steps:
             raise InputError(

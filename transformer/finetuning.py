@@ -30,7 +30,7 @@ from transformer import (
     weights,
 )
 from transformer.checkpoints import Checkpoints
-from transformer.config import SAMPLING, Config, DataConfig
+from transformer.config import DROPOUTS, SAMPLING, Config, DataConfig
 from transformer.errors import InputError
 from transformer.folder import Description, Direction
 from transformer.step import Objective
@@ -40,8 +40,6 @@ from transformer.training import STATE, Start
 log = logging.getLogger(__name__)
 
 Tree = Any
-
-DROPOUTS = ("dropout", "attention_dropout", "activation_dropout")
 
 Origins = dict[str, list[list[int]]]
 """For each table of token vectors by its path, what its new rows are the mean of."""

@@ -88,9 +88,9 @@ def restore(translation: str, lifted: Lifted, pairs: Sequence[Link]) -> str:
             proportion.
     """
     marks = [_mark(number, run) for number, run in enumerate(lifted.runs)]
-    words = links.atoms(translation)
+    plain, words = translation, links.atoms(translation)
     for gap, number in reversed(placing.place(lifted.plain, translation, marks, pairs)):
-        while not placing.between_words(words, translation, gap):
+        while not placing.between_words(words, plain, gap):
             gap -= 1
         at = words.ends[gap - 1] if gap else 0
         translation = _inserted(lifted.runs[number], translation[:at], translation[at:])

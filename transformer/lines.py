@@ -103,7 +103,7 @@ class Version(NamedTuple):
 
     @property
     def text(self) -> str:
-        """With the tags of the source."""
+        """With the tags of the source, and the blanks inside its spans."""
         return _as_written(self._tagged(), self.segment)
 
     def _tagged(self) -> str:
@@ -137,12 +137,19 @@ def _as_written(translation: str, segment: Segment) -> str:
     raws = defaultdict(list)
     for span in _raw_spans(segment.raw, segment.kinds):
         raws[text.normalize(span.text)].append(span.text)
-    changed = {form for form, some in raws.items() if {*some} != {form}}
-    if not changed:
+    if all({*some} == {form} for form, some in raws.items()):
         return translation
-    left = {form: iter(raws[form]) for form in changed}
-    pattern = "|".join(map(re.escape, changed))
+    left = {form: iter(some) for form, some in raws.items()}
+    forms = sorted(raws, key=lambda form: (-len(form), form))  # the whole before a part
+    pattern = "|".join(map(_edged, forms))
     return re.sub(pattern, lambda m: next(left[m[0]], m[0]), translation)
+
+
+def _edged(form: str) -> str:
+    """A pattern for it, where it neither begins nor ends inside a word."""
+    begin = r"(?<!\w)" if form[0].isalnum() else ""
+    end = r"(?!\w)" if form[-1].isalnum() else ""
+    return begin + re.escape(form) + end
 
 
 def _raw_spans(raw: str, kinds: Kinds) -> Iterator[Span]:

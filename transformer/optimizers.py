@@ -102,7 +102,9 @@ def _averaging(decay: float) -> optax.GradientTransformation:
         assert params is not None, "an average of parameters needs them"
         new = optax.apply_updates(params, updates)
         kept = jnp.minimum(decay, state.seen / (state.seen + 10))
-        average = optax.incremental_update(new, state.average, 1 - kept)
+        average = jax.tree.map(  # in this form, what stays as it is keeps its bits
+            lambda old, now: old + (1 - kept) * (now - old), state.average, new
+        )
         return updates, _Averaged(average, state.seen + 1)
 
     return optax.GradientTransformation(init, update)

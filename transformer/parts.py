@@ -57,7 +57,7 @@ class Office:
                 if any(missing(task, one.text) for one in best):
                     lost[number] = task
                 elif other := self._desk.remedy(task, best):
-                    again[number], before[number] = other, (task, best)
+                    again[number], before[number] = other, (asked, best)
                 else:
                     right = [one for one in best if not broken(task, [one])] or best
                     warnings = self._warnings(task, right[0])
@@ -126,7 +126,10 @@ class Office:
         aligned = iter(align(texts))
         for number, lifted, outcome in zip(tasks, every, outcomes, strict=True):
             task = tasks[number]
-            best = [_whole(task, lifted, one, next(aligned)) for one in outcome.best]
+            prefix = self._tokenizers.target.decode(task.prefix)
+            best = [
+                _whole(task, prefix, lifted, one, next(aligned)) for one in outcome.best
+            ]
             warnings = *task.warnings, *outcome.warnings, checks.PLACEHOLDER
             yield number, Outcome(best, warnings)
 
@@ -143,13 +146,13 @@ def _first(task: Task) -> Sequence[Span]:
 
 
 def _whole(
-    task: Task, lifted: Lifted, found: Found, alignment: Alignment | None
+    task: Task, prefix: str, lifted: Lifted, found: Found, alignment: Alignment | None
 ) -> Found:
     """A translation with the spans of the text in it: at its end, if all else fails."""
     pairs = links.by_words(lifted.plain, found.text, alignment or [])
     text = lifting.restore(found.text, lifted, pairs)
     kept = all(phrases.contains(text, phrase) for phrase in task.required)
-    if missing(task, text) or not kept:
+    if missing(task, text) or not kept or not text.startswith(prefix):
         text = " ".join([found.text, *(run.text for run in lifted.runs)]).strip()
     return found._replace(text=text)
 

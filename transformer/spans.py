@@ -115,8 +115,8 @@ def repaired(source: str, translation: str, kinds: Kinds = KINDS) -> str:
 
     A span that came over with other blanks or capitals becomes what it was, if there
     are as many such places as it is missing. What is then the only missing one of its
-    kind takes the place of the only invented one, unless that is its beginning: the
-    rest of it may follow in other words, as in “12 kilometres”.
+    kind takes the place of the only invented one, unless the rest of it may follow in
+    other words, as in “12 kilometres”.
     """
     lost = Counter(missing(source, translation, kinds))
     if len(lost) * len(translation) > _MOST:
@@ -136,10 +136,17 @@ def _exchanged(source: str, translation: str, kinds: Kinds) -> str:
     for one in kinds:
         lacking = [text for text in lost if kind[text] == one]
         wrong = [text for text in extra if kind[text] == one]
-        if len(lacking) == len(wrong) == 1 and not lacking[0].startswith(wrong[0]):
+        if len(lacking) == len(wrong) == 1 and _alike(lacking[0], wrong[0], one):
             places = [s[:2] for s in find(translation, kinds) if s.text == wrong[0]]
             translation = _replaced(translation, places[-1:], lacking[0])
     return translation
+
+
+def _alike(lost: str, other: str, kind: str) -> bool:
+    """Whether one can stand for the other, and nothing of it is left in words."""
+    if kind == "number" and lost[-1].isdigit() != other[-1].isdigit():
+        return False  # a unit may follow as a word, or would get lost
+    return not lost.startswith(other)
 
 
 Place = tuple[int, int]
