@@ -31,7 +31,6 @@ Rotation = Callable[
     [Float[Array, "B T N H"], Int[Array, "B T"]], Float[Array, "B T N H"]
 ]
 
-
 Dropped = Callable[[Float[Array, "B N T S"]], Float[Array, "B N T S"]]
 """Dropout of the weights."""
 

@@ -141,15 +141,8 @@ def _as_written(translation: str, segment: Segment) -> str:
         return translation
     left = {form: iter(some) for form, some in raws.items()}
     forms = sorted(raws, key=lambda form: (-len(form), form))  # the whole before a part
-    pattern = "|".join(map(_edged, forms))
+    pattern = "|".join(spans.whole_words(form, re.escape(form)) for form in forms)
     return re.sub(pattern, lambda m: next(left[m[0]], m[0]), translation)
-
-
-def _edged(form: str) -> str:
-    """A pattern for it, where it neither begins nor ends inside a word."""
-    begin = r"(?<!\w)" if form[0].isalnum() else ""
-    end = r"(?!\w)" if form[-1].isalnum() else ""
-    return begin + re.escape(form) + end
 
 
 def _raw_spans(raw: str, kinds: Kinds) -> Iterator[Span]:

@@ -159,9 +159,9 @@ def _whole(
 
 def verbatim(task: Task) -> bool:
     """Whether there is nothing to translate in a text, nor anything to add."""
-    if task.prefix or task.required or not task.text or not protected(task):
+    if task.prefix or task.required or not (found := protected(task)):
         return False
-    return not any(map(str.isalpha, lifting.lift(task.text, protected(task)).plain))
+    return not any(map(str.isalpha, lifting.lift(task.text, found).plain))
 
 
 def copied(task: Task) -> Outcome:

@@ -156,11 +156,16 @@ def _places(span: str, text: str) -> list[Place]:
     """Where `span` stands in a text in all but blanks and capitals."""
     if len(span) > _LONGEST:
         return []
+    pattern = " ?".join(map(re.escape, "".join(span.split())))
+    found = re.finditer(whole_words(span, pattern), text, re.IGNORECASE)
+    return [match.span() for match in found if match[0] != span]
+
+
+def whole_words(span: str, pattern: str) -> str:
+    """A pattern for a span, where it neither begins nor ends inside a word."""
     begin = r"(?<!\w)" if span[0].isalnum() else ""
     end = r"(?!\w)" if span[-1].isalnum() else ""
-    pattern = begin + " ?".join(map(re.escape, "".join(span.split()))) + end
-    found = re.finditer(pattern, text, re.IGNORECASE)
-    return [match.span() for match in found if match[0] != span]
+    return begin + pattern + end
 
 
 def _replaced(text: str, places: Sequence[Place], by: str) -> str:
