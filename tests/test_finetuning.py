@@ -119,14 +119,21 @@ def test_without_a_checkpoint_there_is_no_state_to_inherit(parent):
         finetuning.start(cfg, parent, tokenizer.load_both(parent), ALONE)
 
 
-def test_a_moving_average_is_inherited_only_from_one(parent):
+@pytest.mark.parametrize(
+    "other, said",
+    [
+        ({"ema": 0.9}, "ema=0.9, but .* with 0.0.*both.*or neither"),
+        ({"kind": "muon"}, "kind=muon, but .* with adam.*same kind"),
+    ],
+)
+def test_a_state_is_inherited_only_from_one_of_its_kind(parent, other, said):
     cfg = folder.describe(parent).config
     sizes = cfg.model.vocab_size, cfg.model.source_vocab_size
     states = Checkpoints(parent / "checkpoints", pytest.fail)
     states.save(1, {"nothing": jnp.zeros(1)}, {})
     states.wait()
-    cfg = settings(*sizes, state="inherited", ema=0.9)
-    with pytest.raises(InputError, match="ema=0.9, but .* with 0.0.*both.*or neither"):
+    cfg = settings(*sizes, state="inherited", **other)
+    with pytest.raises(InputError, match=said):
         finetuning.start(cfg, parent, tokenizer.load_both(parent), ALONE)
     shutil.rmtree(parent / "checkpoints")
 

@@ -14,8 +14,9 @@ RUNGS: list[dict[str, str]] = [
     {
         "axes": "",
         "compression": "",
-        "config": "errors",
+        "config": "errors limits",
         "errors": "",
+        "limits": "errors",
         "settings": "config errors",
         "symbols": "",
     },

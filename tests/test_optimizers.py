@@ -142,6 +142,82 @@ def test_updates_are_those_of_adam_at_the_scheduled_rate():
         np.testing.assert_allclose(update["bias"], -rate * direction, rtol=1e-4)
 
 
+KERNELS = {
+    "decoder_0/cross_attention/query/kernel": (8, 2, 6),
+    "decoder_0/cross_attention/output/kernel": (2, 6, 8),
+    "decoder_0/feed_forward/hidden/kernel": (8, 20),
+    "decoder_0/feed_forward/output/kernel": (20, 8),
+}
+"""Parameters that Muon reads as matrices."""
+
+TABLES = {
+    "embedding/table": (30, 8),
+    "decoder_0/feed_forward/hidden/bias": (20,),
+    "decoder_0/cross_norm/scale": (8,),
+}
+"""And those that it leaves to Adam."""
+
+
+def normal(seed, shapes):
+    """Parameters of such shapes, in the tree that their paths say."""
+    random, tree = np.random.default_rng(seed), {}
+    for path, shape in shapes.items():
+        *above, name = path.split("/")
+        place = tree
+        for part in above:
+            place = place.setdefault(part, {})
+        place[name] = jnp.array(random.normal(size=shape), jnp.float32)
+    return tree
+
+
+def update_of(cfg, gradients, params, count=1):
+    """The last of several updates by one gradient."""
+    optimizer = make(**cfg)
+    state, found = optimizer.init(params), None
+    for _ in range(count):
+        found, state = jax.jit(optimizer.update)(gradients, state, params)
+    return found
+
+
+MUON = {"kind": "muon", "schedule": "constant", "warmup": 1}
+
+
+@pytest.mark.parametrize("path", KERNELS)
+def test_muon_makes_orthogonal_matrices_as_large_as_the_updates_of_adam(path):
+    """Each head has its own. Of their elements the root mean square is 0.2 rates."""
+    gradients, params = (normal(seed, {path: KERNELS[path]}) for seed in (0, 1))
+    (found,) = jax.tree.leaves(update_of(MUON, gradients, params, count=2))
+    matrices = found.swapaxes(0, 1) if path.endswith("query/kernel") else found
+    values = jnp.linalg.svd(matrices, compute_uv=False)
+    assert values.max() < 2 * values.min()
+    size = float(jnp.sqrt(jnp.square(found).mean()))
+    assert size == pytest.approx(0.1 * 0.2, rel=0.1)
+
+
+@pytest.mark.parametrize("factor", [1e-3, 50.0])
+def test_muon_forgets_the_length_of_a_gradient(factor):
+    gradients, params = normal(0, KERNELS), normal(1, KERNELS)
+    longer = jax.tree.map(lambda x: factor * x, gradients)
+    found, expected = (update_of(MUON, each, params) for each in (longer, gradients))
+    close(found, expected, rtol=1e-3)
+
+
+def test_muon_leaves_tables_norms_and_biases_to_adam():
+    gradients, params = normal(0, TABLES), normal(1, TABLES)
+    adam = MUON | {"kind": "adam"}
+    found, expected = (update_of(cfg, gradients, params, 3) for cfg in (MUON, adam))
+    close(found, expected)
+
+
+def test_muon_decays_weights_as_adam_does():
+    params = normal(1, KERNELS | TABLES)
+    nothing = jax.tree.map(jnp.zeros_like, params)
+    muon = MUON | {"weight_decay": 0.01}
+    adam = muon | {"kind": "adam"}
+    found, expected = (update_of(cfg, nothing, params) for cfg in (muon, adam))
+    close(found, expected)
+
+
 def test_the_first_moment_may_be_kept_in_half_the_bytes():
     whole, half = make(), make(moments="bfloat16")
     moments = {

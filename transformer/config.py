@@ -4,11 +4,10 @@ The scripts parse them from the command line, `experiments` names whole sets of 
 and a model folder keeps the one it was made with in `config.json`.
 """
 
-import dataclasses
 from dataclasses import dataclass, field
-from math import inf
-from typing import Any, Literal, get_args, get_origin
+from typing import Literal
 
+from transformer import limits
 from transformer.errors import InputError
 
 SEEDS = 1 << 32
@@ -45,12 +44,12 @@ class ModelConfig:
     """Rows of the table of learned positions."""
 
     def __post_init__(self) -> None:
-        _positive(self, "vocab_size", "dim", "hidden_dim", "num_heads")
-        _positive(self, "encoder_layers", "decoder_layers", "max_positions")
+        limits.positive(self, "vocab_size", "dim", "hidden_dim", "num_heads")
+        limits.positive(self, "encoder_layers", "decoder_layers", "max_positions")
         if self.source_vocab_size is not None:
-            _positive(self, "source_vocab_size")
-        _share(self, *DROPOUTS)
-        _choices(self)
+            limits.positive(self, "source_vocab_size")
+        limits.share(self, *DROPOUTS)
+        limits.choices(self)
         if self.dim % (2 * self.num_heads):
             raise InputError(
                 f"model.dim={self.dim} must be a multiple of twice "
@@ -105,18 +104,18 @@ class DataConfig:
     """Pieces to add to the tokenizer of --init-from, learnt from the corpora."""
 
     def __post_init__(self) -> None:
-        _positive(self, "max_length", "accumulate", "tokenizer_sentences")
-        _positive(self, "segmentations", "temperature")
-        _choices(self)
+        limits.positive(self, "max_length", "accumulate", "tokenizer_sentences")
+        limits.positive(self, "segmentations", "temperature")
+        limits.choices(self)
         _check_sampling(self)
         if self.tokens != "auto":
-            _positive(self, "tokens")
+            limits.positive(self, "tokens")
         if self.tokens != "auto" and self.tokens < self.max_length:
             raise InputError(
                 f"data.tokens={self.tokens} cannot hold one sentence of "
                 f"data.max_length={self.max_length}. Raise the one or lower the other."
             )
-        _nonnegative(self, "new_pieces")
+        limits.nonnegative(self, "new_pieces")
         for name in ("train", "valid"):
             if not getattr(self, name):
                 raise InputError(f"data.{name} names no corpus; name one at least.")
@@ -140,7 +139,7 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """Adam with decoupled weight decay, global-norm clipping, and a schedule."""
+    """Adam or Muon, decoupled weight decay, global-norm clipping, and a schedule."""
 
     peak: float
     """The highest learning rate, reached at the end of the warm-up."""
@@ -148,13 +147,16 @@ class OptimizerConfig:
     """Updates of linear rise."""
     schedule: Literal["inverse_sqrt", "cosine", "constant"] = "inverse_sqrt"
     """inverse_sqrt is the paper's; cosine falls to zero after `training.steps`."""
+    kind: Literal["adam", "muon"] = "adam"
+    """adam is the paper's; muon makes the updates of matrices orthogonal, which learns
+    in fewer updates, and leaves tables, norms and biases to Adam."""
     b1: float = 0.9
     b2: float = 0.98
     eps: float = 1e-9
     weight_decay: float = 0.0
     """On matrices only; 0 is the paper's Adam."""
     moments: Literal["float32", "bfloat16"] = "float32"
-    """Type of Adam's first moment; the second, whose root divides, is float32."""
+    """Type of the first moment; Adam's second, whose root divides, is float32."""
     max_norm: float = 1.0
     """Gradients longer than this are shortened to it."""
     ema: float = 0.0
@@ -167,16 +169,16 @@ class OptimizerConfig:
     from the model of --init-from."""
 
     def __post_init__(self) -> None:
-        _positive(self, "peak", "warmup", "eps", "max_norm")
-        _share(self, "b1", "b2", "ema")
-        _choices(self)
+        limits.positive(self, "peak", "warmup", "eps", "max_norm")
+        limits.share(self, "b1", "b2", "ema")
+        limits.choices(self)
         if self.state == "inherited" and (self.freeze or self.schedule == "cosine"):
             raise InputError(
                 "optimizer.state=inherited goes on with all parameters where another "
                 "schedule stood: leave out optimizer.freeze, and take no cosine, which "
                 "has come to its end."
             )
-        _nonnegative(self, "weight_decay")
+        limits.nonnegative(self, "weight_decay")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,12 +209,14 @@ class TrainingConfig:
     """Validations without improvement before training stops; None never stops."""
 
     def __post_init__(self) -> None:
-        _positive(self, "steps", "log_every", "eval_every", "eval_sentences", "average")
-        _share(self, "label_smoothing")
-        _nonnegative(self, "consistency")
-        _choices(self)
+        limits.positive(
+            self, "steps", "log_every", "eval_every", "eval_sentences", "average"
+        )
+        limits.share(self, "label_smoothing")
+        limits.nonnegative(self, "consistency")
+        limits.choices(self)
         if self.patience is not None:
-            _positive(self, "patience")
+            limits.positive(self, "patience")
         if not 0 <= self.seed < SEEDS:
             raise InputError(
                 f"training.seed={self.seed} must be from 0 to {SEEDS - 1}."
@@ -247,54 +251,20 @@ class Config:
 
 def _check_sampling(cfg: DataConfig) -> None:
     """Raises `InputError` unless the settings of subword sampling go together."""
-    _share(cfg, "subword_dropout")
+    limits.share(cfg, "subword_dropout")
     if cfg.subword_alpha is not None:
-        _positive(cfg, "subword_alpha")
+        limits.positive(cfg, "subword_alpha")
     name, usual = SAMPLING[cfg.tokenizer]
     for other, _ in SAMPLING.values():
         if other != name and getattr(cfg, other):
             raise InputError(
-                f"{_flag(cfg, other)} does nothing to the pieces of "
-                f"{_flag(cfg, 'tokenizer')}. Give data.{name} instead, e.g. {usual}, "
-                "or the other tokenizer."
+                f"{limits.flag(cfg, other)} does nothing to the pieces of "
+                f"{limits.flag(cfg, 'tokenizer')}. Give data.{name} instead, e.g. "
+                f"{usual}, or the other tokenizer."
             )
     if (cfg.segmentations > 1) != (cfg.degree > 0):
         raise InputError(
-            f"{_flag(cfg, 'segmentations')} and {_flag(cfg, name)}: the second makes "
-            "several segmentations, and without it they are all the same. Give both, "
-            f"e.g. 16 and {usual}."
+            f"{limits.flag(cfg, 'segmentations')} and {limits.flag(cfg, name)}: the "
+            "second makes several segmentations, and without it they are all the same. "
+            f"Give both, e.g. 16 and {usual}."
         )
-
-
-def _flag(cfg: Any, name: str) -> str:
-    """A setting as the user writes it, and its value."""
-    section = type(cfg).__name__.removesuffix("Config").lower()
-    return f"{section}.{name}={getattr(cfg, name)}"
-
-
-def _positive(cfg: Any, *names: str) -> None:
-    for name in names:
-        if not 0 < getattr(cfg, name) < inf:  # NaN is refused as well
-            raise InputError(f"{_flag(cfg, name)} must be above zero, and finite.")
-
-
-def _nonnegative(cfg: Any, name: str) -> None:
-    if not 0 <= getattr(cfg, name) < inf:
-        raise InputError(f"{_flag(cfg, name)} must be 0 or above, and finite.")
-
-
-def _share(cfg: Any, *names: str) -> None:
-    for name in names:
-        if not 0 <= getattr(cfg, name) < 1:
-            raise InputError(f"{_flag(cfg, name)} must be in [0, 1).")
-
-
-def _choices(cfg: Any) -> None:
-    """Checks what the type of a setting enumerates."""
-    for setting in dataclasses.fields(cfg):
-        choices = get_args(setting.type)
-        literal = get_origin(setting.type) is Literal
-        if literal and getattr(cfg, setting.name) not in choices:
-            raise InputError(
-                f"{_flag(cfg, setting.name)} must be one of {', '.join(choices)}."
-            )

@@ -124,12 +124,18 @@ def _optimizer_state(cfg: Config, parent: Path, objective: Objective) -> optax.O
             f"{parent} has no intact checkpoint to take the optimizer's state from. "
             "Leave out --optimizer.state, for a fresh one."
         )
-    old = folder.describe(parent).config.optimizer.ema
-    if bool(old) != bool(cfg.optimizer.ema):
+    old, new = folder.describe(parent).config.optimizer, cfg.optimizer
+    if bool(old.ema) != bool(new.ema):
         raise InputError(
-            f"optimizer.ema={cfg.optimizer.ema}, but {parent} was trained with {old}, "
-            "and its optimizer's state would be inherited. Either both have a moving "
+            f"optimizer.ema={new.ema}, but {parent} was trained with {old.ema}, and "
+            "its optimizer's state would be inherited. Either both have a moving "
             "average, or neither."
+        )
+    if old.kind != new.kind:
+        raise InputError(
+            f"optimizer.kind={new.kind}, but {parent} was trained with {old.kind}, and "
+            "the one cannot inherit the other's state. Give the same kind, or leave "
+            "out --optimizer.state, for a fresh one."
         )
     optimizer = optimizers.make(cfg.optimizer, cfg.training.steps)
     like = update.abstract_state(objective, optimizer, cfg.training.seed)

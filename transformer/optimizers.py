@@ -1,7 +1,7 @@
 """Learning-rate schedules, and the optimizer as a chain of transformations."""
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,12 +9,22 @@ import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int
+from optax.contrib import MuonDimensionNumbers, muon
 
 from transformer.axes import Params
 from transformer.config import OptimizerConfig
 from transformer.errors import InputError
 
 FROZEN, TRAINED = "frozen", "trained"
+MATRIX, OTHER = "matrix", "other"
+
+MATRICES = (
+    (r"attention/(query|key|value)/kernel", MuonDimensionNumbers(0, 2)),
+    (r"attention/output/kernel", MuonDimensionNumbers(1, 2)),
+    (r"feed_forward/(hidden|gate|output)/kernel", MuonDimensionNumbers(0, 1)),
+)
+"""Which axes of what ends in such a path are the rows and the columns of a matrix. Each
+head has matrices of its own."""
 
 
 def inverse_sqrt(peak: float, warmup: int) -> optax.Schedule:
@@ -65,21 +75,73 @@ def _matrices(params: Params) -> Params:
 
 
 def make(cfg: OptimizerConfig, steps: int) -> optax.GradientTransformation:
-    """Clip, then Adam with decoupled weight decay (Loshchilov & Hutter 2019).
+    """Clip, then Adam or Muon, both with decoupled weight decay.
 
     With `optimizer.ema`, also what `average` returns.
 
     Raises:
         InputError: by `init`, if a pattern of `optimizer.freeze` begins no path.
     """
-    adam = _adam(cfg, steps)
+    learning = {"adam": _adam, "muon": _muon}[cfg.kind](cfg, schedule(cfg, steps))
+    optimizer = optax.chain(optax.clip_by_global_norm(cfg.max_norm), learning)
     if cfg.freeze:
         kinds: dict[Hashable, optax.GradientTransformation] = {
             FROZEN: optax.set_to_zero(),
-            TRAINED: adam,
+            TRAINED: optimizer,
         }
-        adam = optax.partition(kinds, partial(_kinds, cfg.freeze))
-    return optax.chain(adam, _averaging(cfg.ema)) if cfg.ema else adam
+        optimizer = optax.partition(kinds, partial(_kinds, cfg.freeze))
+    return optax.chain(optimizer, _averaging(cfg.ema)) if cfg.ema else optimizer
+
+
+def _adam(cfg: OptimizerConfig, rate: optax.Schedule) -> optax.GradientTransformation:
+    """Kingma & Ba 2015; the decay is of Loshchilov & Hutter 2019."""
+    return optax.adamw(
+        rate,
+        b1=cfg.b1,
+        b2=cfg.b2,
+        eps=cfg.eps,
+        mu_dtype=cfg.moments,
+        weight_decay=cfg.weight_decay,
+        mask=_matrices,
+    )
+
+
+def _muon(cfg: OptimizerConfig, rate: optax.Schedule) -> optax.GradientTransformation:
+    """Jordan et al. 2024, for the matrices of layers; Adam for all else.
+
+    Its updates are made as large, element by element, as Adam's are found to be, so
+    that one learning rate serves both (Liu et al. 2025, section 2.2).
+    """
+    of_matrices = muon(
+        rate,
+        mu_dtype=cfg.moments,
+        weight_decay=cfg.weight_decay,
+        muon_weight_dimension_numbers=partial(_by_path, _matrix),
+        consistent_rms=0.2,
+    )
+
+    def kind(path: str) -> str:
+        return MATRIX if _matrix(path) else OTHER
+
+    kinds: dict[Hashable, optax.GradientTransformation] = {
+        MATRIX: of_matrices,
+        OTHER: _adam(cfg, rate),
+    }
+    return optax.partition(kinds, partial(_by_path, kind))
+
+
+def _matrix(path: str) -> MuonDimensionNumbers | None:
+    """How Muon reads the parameter of a path, if as matrices."""
+    return next((axes for end, axes in MATRICES if re.search(f"{end}$", path)), None)
+
+
+def _by_path(of: Callable[[str], Any], params: Params) -> Any:
+    """A tree like the parameters, of what `of` makes of their paths."""
+    return jax.tree_util.tree_map_with_path(lambda path, _: of(_name(path)), params)
+
+
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
 class _Averaged(NamedTuple):
@@ -130,36 +192,19 @@ def _kinds(patterns: Sequence[str], params: Params) -> Params:
     """Which of the two optimizers each parameter has."""
     unused = set(patterns)
 
-    def kind(path: Any, leaf: jax.Array) -> str:
-        del leaf
-        name = jax.tree_util.keystr(path, simple=True, separator="/")
-        inside = name.removeprefix("params/")
+    def kind(path: str) -> str:
+        inside = path.removeprefix("params/")
         matching = {pattern for pattern in patterns if re.match(pattern, inside)}
         unused.difference_update(matching)
         return FROZEN if matching else TRAINED
 
-    kinds = jax.tree_util.tree_map_with_path(kind, params)
+    kinds = _by_path(kind, params)
     if unused:
         raise InputError(
             f"optimizer.freeze names {', '.join(sorted(unused))}, but no parameter "
             f"begins so. There are {', '.join(params['params'])}."
         )
     return kinds
-
-
-def _adam(cfg: OptimizerConfig, steps: int) -> optax.GradientTransformation:
-    return optax.chain(
-        optax.clip_by_global_norm(cfg.max_norm),
-        optax.adamw(
-            schedule(cfg, steps),
-            b1=cfg.b1,
-            b2=cfg.b2,
-            eps=cfg.eps,
-            mu_dtype=cfg.moments,
-            weight_decay=cfg.weight_decay,
-            mask=_matrices,
-        ),
-    )
 
 
 def updates(state: optax.OptState) -> int:
