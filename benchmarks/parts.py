@@ -17,6 +17,7 @@ import optax
 from transformer import losses, optimizers
 from transformer.config import OptimizerConfig
 from transformer.dropout import keep_mask
+from transformer.losses import Criterion
 
 RUNS = 15
 
@@ -47,7 +48,7 @@ def compare_losses(tokens: int, vocabulary: int, dim: int) -> None:
         return losses.token_losses(states @ table.T, targets, 0.1).sum()
 
     def fused(states, table):
-        return losses.projected_loss(states, table, targets, 0.1)
+        return losses.projected_loss(states[:, None], table, targets, Criterion(0.1))
 
     times = [
         milliseconds(jax.value_and_grad(loss, (0, 1)), states, table)

@@ -178,19 +178,20 @@ def config(work: Work, vocabulary: int) -> Config:
 
 
 def plain_loss(
-    states: Float[Array, "n D"],
+    states: Float[Array, "n 1 D"],
     table: Float[Array, "V D"],
     targets: Int[Array, " n"],
-    smoothing: float,
+    criterion: Criterion,
 ) -> Float[Array, ""]:
     """`losses.projected_loss` by its definition: every score of every token at once."""
     logits = jnp.einsum(
         "nD,VD->nV",
-        states,
+        states[:, 0],
         table.astype(states.dtype),
         preferred_element_type=jnp.float32,
     )
-    return losses.token_losses(logits, targets, smoothing).sum(where=targets != PAD)
+    each = losses.token_losses(logits, targets, criterion.smoothing)
+    return each.sum(where=targets != PAD)
 
 
 @contextmanager

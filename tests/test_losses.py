@@ -31,16 +31,22 @@ def inputs(n, seed=0):
 
 
 def plain(states, table, targets, smoothing):
-    """What `projected_loss` says that it is."""
+    """The loss of tokens that are predicted once."""
     each = losses.token_losses(states @ table.T, targets, smoothing)
     return each.sum(where=targets != PAD)
+
+
+def fused(states, table, targets, smoothing):
+    """`projected_loss` of the same."""
+    criterion = Criterion(smoothing)
+    return losses.projected_loss(states[:, None], table, targets, criterion)
 
 
 def with_gradients(loss):
     return jax.jit(jax.value_and_grad(loss, (0, 1)), static_argnums=3)
 
 
-FUSED = with_gradients(losses.projected_loss)
+FUSED = with_gradients(fused)
 PLAIN = with_gradients(plain)
 
 
@@ -71,9 +77,8 @@ def test_fused_is_plain_with_its_gradients_for_any_number_of_tokens(
     n, smoothing, monkeypatch
 ):
     monkeypatch.setattr(losses, "SCORES", 7 * V)
-    fused = with_gradients(losses.projected_loss)  # not one that was traced before
     args = *inputs(n, seed=n), smoothing
-    loss, gradients = fused(*args)
+    loss, gradients = with_gradients(fused)(*args)  # not one that was traced before
     expected, expected_gradients = PLAIN(*args)
     np.testing.assert_allclose(loss, expected, rtol=1e-6)
     for found, gradient in zip(gradients, expected_gradients, strict=True):
@@ -91,7 +96,7 @@ def small_chunks(monkeypatch):
 
 def test_fused_is_plain_over_several_chunks(small_chunks):
     args = *inputs(2 * small_chunks + 5), 0.1
-    alone = jax.jit(losses.projected_loss, static_argnums=3)(*args)
+    alone = jax.jit(fused, static_argnums=3)(*args)
     loss, gradients = FUSED(*args)
     expected, expected_gradients = PLAIN(*args)
     np.testing.assert_allclose([alone, loss], [expected] * 2, rtol=1e-6)
@@ -116,13 +121,13 @@ def test_nothing_but_pad_has_no_loss_and_no_gradient():
 def test_gradients_are_scaled_by_what_comes_after_the_loss():
     args = *inputs(20), 0.1
     _, gradients = FUSED(*args)
-    _, scaled = with_gradients(lambda *args: -3 * losses.projected_loss(*args))(*args)
+    _, scaled = with_gradients(lambda *args: -3 * fused(*args))(*args)
     for found, gradient in zip(scaled, gradients, strict=True):
         close(found, -3 * gradient, 1e-6)
 
 
 def plain_twice(states, table, targets, criterion):
-    """What `consistent_loss` says that it is."""
+    """The loss of tokens that are predicted twice."""
     logits = jnp.einsum("nPD,VD->nPV", states, table)
     labels = jnp.repeat(targets[:, None], 2, axis=1)
     losses_ = losses.token_losses(logits, labels, criterion.smoothing).mean(axis=1)
@@ -143,7 +148,7 @@ def twice(n):
 def test_two_predictions_of_a_token_are_also_held_together(n, consistency, monkeypatch):
     monkeypatch.setattr(losses, "SCORES", 7 * V)
     args = *twice(n), Criterion(0.1, consistency)
-    loss, gradients = with_gradients(losses.consistent_loss)(*args)
+    loss, gradients = with_gradients(losses.projected_loss)(*args)
     expected, expected_gradients = with_gradients(plain_twice)(*args)
     np.testing.assert_allclose(loss, expected, rtol=2e-6)
     for found, gradient in zip(gradients, expected_gradients, strict=True):
@@ -154,13 +159,21 @@ def test_of_equal_predictions_only_the_loss_is_left():
     states, table, targets = inputs(20)
     criterion = Criterion(0.1, consistency=5.0)
     both = np.stack([states, states], axis=1)
-    found, gradients = with_gradients(losses.consistent_loss)(
+    found, gradients = with_gradients(losses.projected_loss)(
         both, table, targets, criterion
     )
     expected, (by_states, by_table) = FUSED(states, table, targets, 0.1)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     close(gradients[0].sum(axis=1), by_states, 1e-5)
     close(gradients[1], by_table, 1e-5)
+
+
+def test_one_prediction_has_nothing_to_be_consistent_with():
+    states, table, targets = inputs(20)
+    loss = jax.jit(losses.projected_loss, static_argnums=3)
+    found = loss(states[:, None], table, targets, Criterion(0.1, consistency=5.0))
+    expected, _ = PLAIN(states, table, targets, 0.1)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_bfloat16_states_give_a_float32_loss_and_gradients_of_the_types_given(
@@ -182,8 +195,7 @@ def test_bfloat16_states_give_a_float32_loss_and_gradients_of_the_types_given(
 
 def test_the_fused_loss_never_holds_the_scores_of_all_tokens(small_chunks):
     n = 4 * small_chunks
-    fused = with_gradients(losses.projected_loss)
-    program = jax.make_jaxpr(fused, static_argnums=3)(*inputs(n), 0.1)
+    program = jax.make_jaxpr(FUSED, static_argnums=3)(*inputs(n), 0.1)
     shapes = re.findall(r"\w\d+\[([\d,]+)\]", str(program))
     sizes = {math.prod(map(int, shape.split(","))) for shape in shapes}
     assert small_chunks * V in sizes
@@ -205,4 +217,4 @@ def test_over_200_updates_fused_and_plain_learn_the_same(monkeypatch):
     monkeypatch.setattr(losses, "SCORES", 24 * 64)  # 64 tokens in three chunks
     fused, expected = learning_curve("ours"), learning_curve("plain")
     assert expected[-1] < 0.8 * expected[0]
-    np.testing.assert_allclose(fused, expected, rtol=5e-6)
+    np.testing.assert_allclose(fused, expected, rtol=2e-5)

@@ -37,34 +37,28 @@ class Criterion(NamedTuple):
 
     smoothing: float
     consistency: float = 0.0
-    """The weight of how far two predictions of the same token are apart."""
+    """The weight of how far two predictions of a token are apart."""
 
 
 def projected_loss(
-    states: Float[Array, "n D"],
-    table: Float[Array, "V D"],
-    targets: Int[Array, " n"],
-    smoothing: float,
-) -> Float[Array, ""]:
-    """The sum of `token_losses(states @ table.T, targets, smoothing)` where not PAD."""
-    return _fused(Criterion(smoothing), states, table, targets)
-
-
-def consistent_loss(
-    states: Float[Array, "n 2 D"],
+    states: Float[Array, "n P D"],
     table: Float[Array, "V D"],
     targets: Int[Array, " n"],
     criterion: Criterion,
 ) -> Float[Array, ""]:
-    """The loss of tokens that were predicted twice, each time with other dropout.
+    """The sum over tokens that are not PAD of what P predictions of each cost.
 
-    For each token that is not PAD the mean of its two `token_losses`, and a quarter of
-    `consistency` times KL(p‖q) + KL(q‖p) of its two distributions: half of what Liang
-    et al. 2021, "R-Drop", minimise (equation 4, with its α), and so one loss in size.
+    That is the mean of their `token_losses(states @ table.T, targets, smoothing)`. With
+    `consistency` two of them, made with other dropout, also cost a quarter of it times
+    KL(p‖q) + KL(q‖p) of their distributions: half of what Liang et al. 2021, "R-Drop",
+    minimise (equation 4, with its α), and so one loss in size.
     """
-    both = states.reshape(-1, states.shape[-1])
-    total: Any = _fused(criterion, both, table, jnp.repeat(targets, 2))
-    return total / 2
+    _, passes, width = states.shape
+    if passes == 1:  # as in evaluation: there is nothing to be consistent with
+        criterion = criterion._replace(consistency=0.0)
+    labels = jnp.repeat(targets, passes)
+    total: Any = _fused(criterion, states.reshape(-1, width), table, labels)
+    return total / passes
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))

@@ -83,9 +83,7 @@ def loss_sum(
     table = params["params"]["embedding"]["table"]
 
     def of_group(states: Float[Array, "n P D"], labels: Int[Array, " n"]) -> Array:
-        if passes > 1:
-            return losses.consistent_loss(states, table, labels, criterion)
-        return losses.projected_loss(states[:, 0], table, labels, criterion.smoothing)
+        return losses.projected_loss(states, table, labels, criterion)
 
     # The loss knows tokens, not sentences; each device adds up those it holds.
     groups, width = parallel.groups(mesh), states.shape[-1]
