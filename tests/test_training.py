@@ -157,12 +157,23 @@ def uninterrupted(finished, tmp_path):
     return shutil.copytree(finished, tmp_path / "uninterrupted")
 
 
+def assert_begins_like(path, whole):
+    """The curves of a stopped run are the beginnings of the whole one's."""
+    assert "Stopped" in (path / "report.html").read_text("utf-8")
+    for key, chart in curves(path).items():
+        for part, curve in zip(chart["curves"], whole[key]["curves"], strict=True):
+            steps = [step for step, _ in part["points"]]
+            assert all(one < other for one, other in pairwise(steps))
+            assert part["points"] == curve["points"][: len(steps)] != []
+
+
 def test_a_continued_run_equals_an_uninterrupted_one(
     cfg, uninterrupted, tmp_path, monkeypatch
 ):
-    path = tmp_path / "cut"
+    path, whole = tmp_path / "cut", curves(uninterrupted)
     for step in (2, 5, 5, 8):
         fit_until(cfg, path, step, monkeypatch)
+        assert_begins_like(path, whole)
     fit(cfg, path, None, QUIET)
     assert_same(everything(path, cfg), everything(uninterrupted, cfg))
     timeless = [
@@ -170,21 +181,7 @@ def test_a_continued_run_equals_an_uninterrupted_one(
         for lines in (reports(path), reports(uninterrupted))
     ]
     assert timeless[0] == timeless[1]
-    assert curves(path) == curves(uninterrupted)
-
-
-def test_the_curves_of_a_report_are_continuous_after_each_interruption(
-    cfg, finished, tmp_path, monkeypatch
-):
-    path, whole = tmp_path / "cut", curves(finished)
-    for step in (5, 8):
-        fit_until(cfg, path, step, monkeypatch)
-        assert "Stopped" in (path / "report.html").read_text("utf-8")
-        for key, chart in curves(path).items():
-            for part, curve in zip(chart["curves"], whole[key]["curves"], strict=True):
-                steps = [step for step, _ in part["points"]]
-                assert all(one < other for one, other in pairwise(steps))
-                assert part["points"] == curve["points"][: len(steps)] != []
+    assert curves(path) == whole
 
 
 def test_the_largest_batch_that_fits_is_found_once_and_kept(cfg, tmp_path, monkeypatch):
