@@ -181,8 +181,8 @@ def _uncut(raw: str, layout: Layout, kinds: Kinds) -> Layout:
         return layout
     gaps, texts, at = [layout.gaps[0]], [], len(layout.gaps[0])
     for part, gap in zip(layout.texts, layout.gaps[1:], strict=True):
-        tag = bisect(inside, (at,)) - 1
-        if texts and tag >= 0 and at < inside[tag][1]:
+        before = bisect(inside, (at,)) - 1
+        if texts and before >= 0 and at < inside[before][1]:
             texts[-1] += gaps.pop() + part
         else:
             texts.append(part)
