@@ -59,14 +59,18 @@ def moses_bleu(
     return Score("BLEU, Moses", result.score, str(scorer.get_signature()))
 
 
-def measured(command: Command, model: Path, references: list[str]) -> Row:
-    """Translates and scores."""
+def translated(model: Path, source: Path, search: Beam) -> list[str]:
+    """What a model makes of each line of a file."""
+    found = transformer.load(model).translate(
+        list(corpora.lines(source)), strategy=search
+    )
+    return [translation.text for translation in found]
+
+
+def row(model: Path, texts: Sequence[str], references: Sequence[str]) -> Row:
+    """The scores of a model's translations."""
     description = folder.describe(model)
     training, language = description.config.training, description.config.data.target
-    search = Beam(width=command.beam, alpha=command.length_penalty)
-    lines = list(corpora.lines(command.input))
-    found = transformer.load(model).translate(lines, strategy=search)
-    texts = [translation.text for translation in found]
     scores = [
         moses_bleu(texts, references, language),
         metrics.bleu(texts, references),
@@ -83,19 +87,25 @@ def _size(description: folder.Description) -> int:
 
 
 def report(rows: Sequence[Row]) -> str:
-    """A table in Markdown, and the signatures below it."""
-    by_kind = list(zip(*(row.scores for row in rows), strict=True))
-    names = [kind[0].name for kind in by_kind]
-    lines = [
-        " | ".join(["| model", "parameters", "updates", *names]) + " |",
-        "|---" * (3 + len(names)) + "|",
-        *map(_line, rows),
-    ]
+    """A table in Markdown, with the means of several rows, and the signatures."""
+    lines = table(rows)
     if len(rows) > 1:
-        means = [f"{mean(score.value for score in kind):.2f}" for kind in by_kind]
+        kinds = zip(*(row.scores for row in rows), strict=True)
+        means = [f"{mean(score.value for score in kind):.2f}" for kind in kinds]
         lines.append(" | ".join([f"| mean of {len(rows)}", "", "", *means]) + " |")
-    signatures = [f"`{kind[0].name} {kind[0].signature}`" for kind in by_kind]
-    return "\n".join([*lines, "", *signatures])
+    return "\n".join([*lines, "", *signatures(rows)])
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """The lines of a table in Markdown: a header, a rule, and one a model."""
+    names = [score.name for score in rows[0].scores]
+    header = " | ".join(["| model", "parameters", "updates", *names]) + " |"
+    return [header, "|---" * (3 + len(names)) + "|", *map(_line, rows)]
+
+
+def signatures(rows: Sequence[Row]) -> list[str]:
+    """How each kind of score was computed."""
+    return [f"`{score.name} {score.signature}`" for score in rows[0].scores]
 
 
 def _line(row: Row) -> str:
@@ -105,9 +115,13 @@ def _line(row: Row) -> str:
 
 
 def main(command: Command) -> None:
-    judge = judgement.read(command.input, command.reference, None)
-    rows = [measured(command, model, judge.references) for model in command.models]
-    print(report(rows))
+    references = judgement.read(command.input, command.reference, None).references
+    search = Beam(width=command.beam, alpha=command.length_penalty)
+    translations = [
+        translated(model, command.input, search) for model in command.models
+    ]
+    both = zip(command.models, translations, strict=True)
+    print(report([row(model, texts, references) for model, texts in both]))
 
 
 if __name__ == "__main__":

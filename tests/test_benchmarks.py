@@ -16,6 +16,7 @@ from benchmarks import (
     compare,
     curve,
     flops,
+    gains,
     memory,
     pairs,
     plan,
@@ -24,7 +25,7 @@ from benchmarks import (
     train,
 )
 from benchmarks.work import CommonWork, Work, task
-from transformer import batches
+from transformer import batches, corpora, experiments, metrics, settings
 from transformer.metrics import Score
 from transformer.symbols import PAD
 
@@ -221,3 +222,40 @@ def test_a_table_has_a_row_a_model_and_their_mean():
     assert "1.83 M" in body[0] and "9,000" in body[0]
     assert mean.startswith("| mean of 2 ") and "41.00" in mean
     assert (empty, signature) == ("", "`BLEU signed`")
+
+
+@pytest.mark.parametrize("name", gains.PARTS)
+def test_each_part_of_the_recipe_changes_what_it_names(name):
+    recipe = experiments.multi30k()
+    part = gains.changed(recipe, gains.PARTS[name])
+    changes = settings.differences(recipe, part)
+    assert len(changes) == len(gains.PARTS[name])
+
+
+def test_gains_are_measured_against_the_recipe(captions, tmp_path, monkeypatch):
+    """With translations that are given instead of made."""
+    references = list(corpora.lines(captions / "valid.de"))
+    made = {"recipe": [line[:9] for line in references], "r-drop": references}
+    monkeypatch.setattr(gains, "translations", lambda _, name, recipe: made[name])
+    monkeypatch.setattr(
+        quality,
+        "row",
+        lambda folder, texts, references: quality.Row(
+            folder.name, 10_000, 9, [metrics.bleu(texts, references)]
+        ),
+    )
+    command = gains.Command(corpus=captions, parts=("r-drop",), out=tmp_path)
+    rows, chances = gains.measured(command, experiments.multi30k())
+    assert [row.name for row in rows] == ["recipe", "r-drop"]
+    assert chances[0] == 1.0 > 0.05 > chances[1]
+    header, _, recipe, part, _, signature = gains.report(rows, chances).splitlines()
+    assert header.count("|") == recipe.count("|") == part.count("|")
+    assert "| 100.00 |" in part and part.endswith("| `--training.consistency 5.0` |")
+    assert signature.startswith("`BLEU nrefs:1")
+
+
+def test_lower_cased_text_is_the_same_text(captions, tmp_path):
+    there = gains.lower_cased(captions, tmp_path / "lower")
+    for name in ("train.en", "valid.de"):
+        was, now = (list(corpora.lines(f / name)) for f in (captions, there))
+        assert now == [line.lower() for line in was] and now != []
