@@ -24,7 +24,7 @@ def start(command, path):
     return subprocess.Popen(
         [*command, f"--out={path}"],
         stderr=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": ""},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
 
 

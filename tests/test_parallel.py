@@ -22,7 +22,7 @@ from transformer.step import Objective
 from transformer.symbols import PAD
 from transformer.update import Update, first_state
 
-MESHES = ["data=8", "fsdp=8", "tensor=4", "data=2,fsdp=2,tensor=2", "data=3"]
+MESHES = ["fsdp=8", "tensor=4", "data=2,fsdp=2,tensor=2", "data=3"]
 STEPS = 8
 
 CFG = ModelConfig(

@@ -19,7 +19,7 @@ from transformer.processes import Processes
 ROOT = Path(__file__).parents[1]
 PATIENCE = 300
 
-SHORT = ["--training.steps=80", "--optimizer.warmup=40"]
+SHORT = ["--training.steps=60", "--optimizer.warmup=30"]
 
 
 def start(command, path, count=1):
@@ -34,7 +34,7 @@ def start(command, path, count=1):
             [*command, *SHORT, f"--out={path}", *own],
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": ""},
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
         )
         for own in flags
     ]
