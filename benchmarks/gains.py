@@ -5,7 +5,7 @@ as many updates. Scores are of the validation sentences, which also chose checkp
 run that is there already is continued, or only scored: the table may be made over days.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from transformer import corpora, experiments, judgement, metrics
 from transformer.config import Config
 from transformer.errors import InputError
 from transformer.fit import fit
+from transformer.settings import from_dict, to_dict
 from transformer.strategies import Beam
 
 Settings = dict[str, Any]
@@ -69,12 +70,11 @@ class Command:
 
 def changed(cfg: Config, settings: Settings) -> Config:
     """With some settings, named as on the command line, instead of its own."""
-    sections: dict[str, dict[str, Any]] = {}
+    values = to_dict(cfg)
     for path, value in settings.items():
         section, _, name = path.partition(".")
-        sections.setdefault(section, {})[name] = value
-    new = {name: replace(getattr(cfg, name), **own) for name, own in sections.items()}
-    return replace(cfg, **new)
+        values[section][name] = value
+    return from_dict(values)
 
 
 def lower_cased(corpus: Path, there: Path) -> Path:

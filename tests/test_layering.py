@@ -44,9 +44,10 @@ RUNGS: list[dict[str, str]] = [
         "metrics": "",
         "mixture": "",
         "neighbours": "tokenizer",
-        "optimizers": "axes config errors",
+        "optimizers": "axes config errors paths",
         "packing": "",
-        "parallel": "axes config errors",
+        "parallel": "axes config errors paths",
+        "paths": "",
         "phrases": "errors symbols text tokenizer",
         "placing": "links text",
         "portions": "",
@@ -146,7 +147,7 @@ RUNGS: list[dict[str, str]] = [
         ),
         "experiments": "config",
         "finetuning": (
-            "checkpoints config dataset errors folder optimizers parallel pieces "
+            "checkpoints config dataset errors folder optimizers parallel paths pieces "
             "step tokenizer training update vocabulary weights"
         ),
         "fit": (

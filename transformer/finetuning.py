@@ -22,6 +22,7 @@ from transformer import (
     folder,
     optimizers,
     parallel,
+    paths,
     pieces,
     tokenizer,
     training,
@@ -147,7 +148,7 @@ def grown(tree: Tree, there: Origins, mesh: Mesh) -> Tree:
     """Parameters, or moments of them, with new rows in the tables of token vectors."""
 
     def grow(path: Any, leaf: Array) -> Array:
-        name = "/" + jax.tree_util.keystr(path, simple=True, separator="/")
+        name = "/" + paths.name(path)
         rows = next((of for end, of in there.items() if name.endswith(end)), [])
         return _with_rows(leaf, rows) if rows else leaf
 

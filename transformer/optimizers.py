@@ -11,6 +11,7 @@ import optax
 from jaxtyping import Array, Int
 from optax.contrib import MuonDimensionNumbers, muon
 
+from transformer import paths
 from transformer.axes import Params
 from transformer.config import OptimizerConfig
 from transformer.errors import InputError
@@ -137,11 +138,9 @@ def _matrix(path: str) -> MuonDimensionNumbers | None:
 
 def _by_path(of: Callable[[str], Any], params: Params) -> Any:
     """A tree like the parameters, of what `of` makes of their paths."""
-    return jax.tree_util.tree_map_with_path(lambda path, _: of(_name(path)), params)
-
-
-def _name(path: Any) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator="/")
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: of(paths.name(path)), params
+    )
 
 
 class _Averaged(NamedTuple):

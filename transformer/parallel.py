@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from transformer import paths
 from transformer.axes import Params
 from transformer.config import ModelConfig
 from transformer.errors import InputError
@@ -137,15 +138,11 @@ def _spec(mesh: Mesh, path: str, shape: tuple[int, ...]) -> PartitionSpec:
     return PartitionSpec(*fitting)
 
 
-def _name(path: Any) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator="/")
-
-
 def shardings(mesh: Mesh, tree: Tree) -> Tree:
     """Where each array of parameters, moments or a whole state lies between updates."""
 
     def place(path: Any, leaf: Any) -> NamedSharding:
-        return NamedSharding(mesh, _spec(mesh, _name(path), leaf.shape))
+        return NamedSharding(mesh, _spec(mesh, paths.name(path), leaf.shape))
 
     return jax.tree_util.tree_map_with_path(place, tree)
 
@@ -175,11 +172,11 @@ def tables_whole(mesh: Mesh, gradients: Params) -> Params:
     return _whole_along_fsdp(mesh, gradients, "table")
 
 
-def _whole_along_fsdp(mesh: Mesh, tree: Tree, paths: str) -> Tree:
+def _whole_along_fsdp(mesh: Mesh, tree: Tree, pattern: str) -> Tree:
     """In a program: what has such a path is divided by tensor alone."""
 
     def constrained(path: Any, leaf: jax.Array, place: NamedSharding) -> jax.Array:
-        if not re.search(paths, _name(path)):
+        if not re.search(pattern, paths.name(path)):
             return leaf
         axes = (None if axis == "fsdp" else axis for axis in place.spec)
         place = NamedSharding(mesh, PartitionSpec(*axes))
