@@ -217,5 +217,6 @@ def test_over_200_updates_fused_and_plain_learn_the_same(monkeypatch):
     monkeypatch.setattr(losses, "SCORES", 24 * 64)  # 64 tokens in three chunks
     fused, expected = learning_curve("ours"), learning_curve("plain")
     assert expected[-1] < 0.8 * expected[0]
+    np.testing.assert_allclose(fused[:100], expected[:100], rtol=5e-6)
     # What is rounded otherwise grows with every update.
     np.testing.assert_allclose(fused, expected, rtol=1e-4)

@@ -149,7 +149,7 @@ class OptimizerConfig:
     """inverse_sqrt is the paper's; cosine falls to zero after `training.steps`."""
     kind: Literal["adam", "muon"] = "adam"
     """adam is the paper's; muon makes the updates of matrices orthogonal, which learns
-    in fewer updates, and leaves tables, norms and biases to Adam."""
+    faster at first, and leaves tables, norms and biases to Adam."""
     b1: float = 0.9
     b2: float = 0.98
     eps: float = 1e-9
