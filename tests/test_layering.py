@@ -36,7 +36,7 @@ RUNGS: list[dict[str, str]] = [
         "largest": "",
         "lifting": "links placing spans text",
         "links": "text",
-        "losses": "symbols",
+        "losses": "products symbols",
         "marks": "",
         "markup": "placing text",
         "masks": "symbols",

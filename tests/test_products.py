@@ -1,12 +1,13 @@
 """A flat product is the product over the same axes."""
 
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
 
-from transformer.products import flat_product, multiply
+from transformer.products import flat_product, multiply, outer_sum
 
 B, T, D, N, H = 2, 3, 8, 2, 4
 
@@ -35,6 +36,26 @@ def test_it_is_lax_dot_general_with_its_gradients(x, kernel, count, dtype):
         assert (ours.shape, ours.dtype) == (right.shape, right.dtype)
         ours, right = (np.array(leaf, np.float32) for leaf in (ours, right))
         np.testing.assert_allclose(ours, right, rtol=1e-2, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 130])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_an_outer_sum_is_that_with_its_gradients(rows, dtype):
+    random = np.random.default_rng(0)
+    args = [jnp.asarray(random.normal(size=(rows, n)), dtype) for n in (D, 70)]
+    scale = random.normal(size=(D, 70)).astype(np.float32)
+
+    def total(x, y):
+        return (scale * outer_sum(x, y, jnp.float32)).sum()
+
+    gradient = jax.jit(jax.value_and_grad(total, (0, 1)))
+    found, (x_grad, y_grad) = gradient(*args)
+    x, y = (np.array(arg, np.float64) for arg in args)
+    np.testing.assert_allclose(found, (scale * (x.T @ y)).sum(), rtol=1e-4)
+    for ours, right in (x_grad, y @ scale.T), (y_grad, x @ scale):
+        assert ours.dtype == dtype
+        np.testing.assert_allclose(np.array(ours, float), right, rtol=2e-2, atol=0.2)
+    assert outer_sum(*args).dtype == dtype
 
 
 @pytest.mark.parametrize("rows", [1, 3, 4, 7])

@@ -14,10 +14,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from transformer import products
 from transformer.symbols import PAD
 
 SCORES = 2**23
-"""Most scores that exist at the same time: 32 MiB, about what a cache may hold."""
+"""Most scores that exist at the same time: 32 MiB, about what a cache may hold. Other
+devices than a CPU would rather have four times as many (benchmarks/RESULTS.md)."""
 
 
 def token_losses(
@@ -65,9 +67,10 @@ def projected_loss(
 def _fused(criterion, states, table, targets):
     def add(total, chunk):
         x, labels = chunk
-        loss, _ = _chunk_loss(criterion, x, labels, table)
+        loss, _ = _chunk_loss(criterion, x, labels, rows)
         return total + loss, None
 
+    rows = table.astype(states.dtype)  # once, not in every chunk
     chunks = _chunks(states, targets, len(table))
     total, _ = jax.lax.scan(add, jnp.zeros(()), chunks)
     return total - criterion.smoothing * _mean_scores(states, table, targets)
@@ -83,13 +86,12 @@ def _forward(criterion, states, table, targets):
     def add(carry, chunk):
         total, table_grad = carry
         x, labels = chunk
-        loss, score_grads = _chunk_loss(criterion, x, labels, table)
-        x_grad = jnp.einsum("nV,VD->nD", score_grads, table.astype(x.dtype))
-        table_grad += jnp.einsum(
-            "nD,nV->DV", x, score_grads, preferred_element_type=jnp.float32
-        )
+        loss, score_grads = _chunk_loss(criterion, x, labels, rows)
+        x_grad = products.multiply(score_grads, rows)
+        table_grad += products.outer_sum(x, score_grads, jnp.float32)
         return (total + loss, table_grad), x_grad
 
+    rows = table.astype(states.dtype)  # once, not in every chunk
     start = jnp.zeros(()), jnp.zeros(table.T.shape, jnp.float32)
     chunks = _chunks(states, targets, len(table))
     (total, table_grad), x_grads = jax.lax.scan(add, start, chunks)
@@ -110,12 +112,13 @@ _fused.defvjp(_forward, _backward)
 def _chunks(
     states: Float[Array, "n D"], targets: Int[Array, " n"], vocabulary: int
 ) -> tuple[Float[Array, "c m D"], Int[Array, "c m"]]:
-    """Equal chunks of about `SCORES` scores, the last filled up with PAD.
+    """Equal chunks of a limited number of scores, the last filled up with PAD.
 
     Their size is even, so that two predictions of a token stay together.
     """
     n, width = states.shape
-    count = -(-n * vocabulary // SCORES)
+    most = SCORES if jax.default_backend() == "cpu" else 4 * SCORES
+    count = -(-n * vocabulary // most)
     size = 2 * -(-n // (2 * count))
     missing = count * size - n
     states = jnp.pad(states, ((0, missing), (0, 0)))
@@ -141,8 +144,8 @@ def _chunk_loss(
     highest = scores.max(axis=-1)
     powers = jnp.exp(scores - highest[:, None])
     total = powers.sum(axis=-1)
-    rows = table[targets].astype(x.dtype)
-    chosen = jnp.einsum("nD,nD->n", x, rows, preferred_element_type=jnp.float32)
+    own = table[targets]
+    chosen = jnp.einsum("nD,nD->n", x, own, preferred_element_type=jnp.float32)
     losses = highest + jnp.log(total) - (1 - smoothing) * chosen
     hit = targets[:, None] == jax.lax.broadcasted_iota(targets.dtype, scores.shape, 1)
     uniform = smoothing / scores.shape[-1]
@@ -186,5 +189,4 @@ def _mean_scores(
 
 
 def _scores(x: Float[Array, "n D"], table: Float[Array, "V D"]) -> Float[Array, "n V"]:
-    table = table.astype(x.dtype)
     return jnp.einsum("nD,VD->nV", x, table, preferred_element_type=jnp.float32)
