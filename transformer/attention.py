@@ -27,6 +27,9 @@ from transformer.products import flat_product
 MASKED = jnp.finfo(jnp.float32).min
 """The score of what must not be seen: finite, so that a row of nothing stays finite."""
 
+SHORTEST = 64
+"""Rows from which cuDNN pays, whose tiles are twice as long (benchmarks/RESULTS.md)."""
+
 Rotation = Callable[
     [Float[Array, "B T N H"], Int[Array, "B T"]], Float[Array, "B T N H"]
 ]
@@ -123,7 +126,7 @@ def fused(
 def suits_cudnn(query: Float[Array, "B T N H"], kv: KeyValues) -> bool:
     """Whether cuDNN has a kernel for these, its gradient included.
 
-    What JAX 0.10 asks for with a mask. One decoding step, T = 1, is none of them.
+    What JAX 0.10 asks for with a mask; and rows long enough for it to be the faster.
     """
     *_, heads_width = query.shape
     lengths = query.shape[1], kv.key.shape[1]
@@ -131,7 +134,7 @@ def suits_cudnn(query: Float[Array, "B T N H"], kv: KeyValues) -> bool:
         query.dtype in (jnp.bfloat16, jnp.float16)
         and heads_width % 8 == 0
         and heads_width <= 128
-        and not any(length % 2 for length in lengths)
+        and not any(length % 2 or length < SHORTEST for length in lengths)
     )
 
 
