@@ -18,8 +18,8 @@ from transformer import products
 from transformer.symbols import PAD
 
 SCORES = 2**23
-"""Most scores that exist at the same time: 32 MiB, about what a cache may hold. Other
-devices than a CPU would rather have four times as many (benchmarks/RESULTS.md)."""
+"""Most scores that exist at the same time: 32 MiB, about what a cache may hold. A GPU
+is faster with four times as many (benchmarks/RESULTS.md)."""
 
 
 def token_losses(
