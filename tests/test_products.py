@@ -1,6 +1,5 @@
 """A flat product is the product over the same axes."""
 
-
 import jax
 import jax.numpy as jnp
 import numpy as np
