@@ -67,10 +67,10 @@ def projected_loss(
 def _fused(criterion, states, table, targets):
     def add(total, chunk):
         x, labels = chunk
-        loss, _ = _chunk_loss(criterion, x, labels, rows)
+        loss, _ = _chunk_loss(criterion, x, labels, narrow)
         return total + loss, None
 
-    rows = table.astype(states.dtype)  # once, not in every chunk
+    narrow = table.astype(states.dtype)  # once, not in every chunk
     chunks = _chunks(states, targets, len(table))
     total, _ = jax.lax.scan(add, jnp.zeros(()), chunks)
     return total - criterion.smoothing * _mean_scores(states, table, targets)
@@ -86,12 +86,12 @@ def _forward(criterion, states, table, targets):
     def add(carry, chunk):
         total, table_grad = carry
         x, labels = chunk
-        loss, score_grads = _chunk_loss(criterion, x, labels, rows)
-        x_grad = products.multiply(score_grads, rows)
+        loss, score_grads = _chunk_loss(criterion, x, labels, narrow)
+        x_grad = products.multiply(score_grads, narrow)
         table_grad += products.outer_sum(x, score_grads, jnp.float32)
         return (total + loss, table_grad), x_grad
 
-    rows = table.astype(states.dtype)  # once, not in every chunk
+    narrow = table.astype(states.dtype)  # once, not in every chunk
     start = jnp.zeros(()), jnp.zeros(table.T.shape, jnp.float32)
     chunks = _chunks(states, targets, len(table))
     (total, table_grad), x_grads = jax.lax.scan(add, start, chunks)
@@ -144,8 +144,8 @@ def _chunk_loss(
     highest = scores.max(axis=-1)
     powers = jnp.exp(scores - highest[:, None])
     total = powers.sum(axis=-1)
-    own = table[targets]
-    chosen = jnp.einsum("nD,nD->n", x, own, preferred_element_type=jnp.float32)
+    rows = table[targets]
+    chosen = jnp.einsum("nD,nD->n", x, rows, preferred_element_type=jnp.float32)
     losses = highest + jnp.log(total) - (1 - smoothing) * chosen
     hit = targets[:, None] == jax.lax.broadcasted_iota(targets.dtype, scores.shape, 1)
     uniform = smoothing / scores.shape[-1]

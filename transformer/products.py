@@ -81,10 +81,7 @@ def _forward(x, y):
 def _backward(factors, gradient):
     x, y = factors
     gradient = gradient.astype(x.dtype)
-    across = ((1,), (1,)), ((), ())
-    x_grad = jax.lax.dot_general(
-        gradient, y, across, preferred_element_type=jnp.float32
-    )
+    x_grad = jnp.einsum("MN,LN->ML", gradient, y, preferred_element_type=jnp.float32)
     return x_grad.astype(x.dtype), outer_sum(x, gradient)
 
 
