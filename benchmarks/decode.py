@@ -90,6 +90,7 @@ def command_lines(folder: Path, python: str) -> dict[str, list[str]]:
     """How each contestant is called; all serve, and the rivals translate a --text."""
     rivals = servers.ROOT / "benchmarks" / "rivals"
     ctranslate = [python, str(rivals / "ctranslate.py"), str(folder)]
+    hugging_face = [python, str(rivals / "hf.py"), str(folder)]
     ours = [sys.executable, "-m", "benchmarks.ours", str(folder)]
     return {
         OURS: ours,
@@ -97,7 +98,8 @@ def command_lines(folder: Path, python: str) -> dict[str, list[str]]:
         f"{OURS}, exact": [*ours, "--exact"],
         "CTranslate2 float32": ctranslate,
         "CTranslate2 int8": [*ctranslate, "--compute", "int8"],
-        "Hugging Face": [python, str(rivals / "hf.py"), str(folder)],
+        "Hugging Face": hugging_face,
+        "Hugging Face bfloat16": [*hugging_face, "--compute", "bfloat16"],
     }
 
 

@@ -57,6 +57,8 @@ class Command:
     """A folder with train.en, train.de, valid.en and valid.de."""
     steps: int = 3000
     """Updates of each run."""
+    tokens: int = 2048
+    """Target positions of an update."""
     parts: tuple[str, ...] = tuple(PARTS)
     """Which runs to make and to show beside the recipe's."""
     out: Path = Path("runs/gains")
@@ -94,6 +96,7 @@ def translations(command: Command, name: str, recipe: Config) -> list[str]:
     common = {
         "data.train": (str(corpus / "train"),),
         "data.valid": (str(corpus / "valid"),),
+        "data.tokens": command.tokens,
         "training.steps": command.steps,
     }
     fit(changed(recipe, common | PARTS[name]), command.out / name, None, Console())

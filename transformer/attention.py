@@ -28,7 +28,10 @@ MASKED = jnp.finfo(jnp.float32).min
 """The score of what must not be seen: finite, so that a row of nothing stays finite."""
 
 SHORTEST = 64
-"""Rows from which cuDNN pays, whose tiles are twice as long (benchmarks/RESULTS.md)."""
+"""Rows from which cuDNN pays (benchmarks/RESULTS.md)."""
+
+TILE = 128
+"""Keys of a tile of cuDNN's."""
 
 Rotation = Callable[
     [Float[Array, "B T N H"], Int[Array, "B T"]], Float[Array, "B T N H"]
@@ -127,6 +130,8 @@ def suits_cudnn(query: Float[Array, "B T N H"], kv: KeyValues) -> bool:
     """Whether cuDNN has a kernel for these, its gradient included.
 
     What JAX 0.10 asks for with a mask; and rows long enough for it to be the faster.
+    With a last tile that is half full, gradients of queries that see nothing are not
+    numbers on Hopper: https://github.com/pytorch/pytorch/issues/196678.
     """
     *_, heads_width = query.shape
     lengths = query.shape[1], kv.key.shape[1]
@@ -135,6 +140,7 @@ def suits_cudnn(query: Float[Array, "B T N H"], kv: KeyValues) -> bool:
         and heads_width % 8 == 0
         and heads_width <= 128
         and not any(length % 2 or length < SHORTEST for length in lengths)
+        and not any(length % TILE == TILE // 2 for length in lengths)
     )
 
 

@@ -36,8 +36,9 @@ class Decoder:
 
     def __init__(self, folder: Path, compute: str) -> None:
         torch.set_num_threads(decoding.cores())
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = getattr(torch, compute)
-        self._model = _loaded(folder).to(dtype=dtype).eval()
+        self._model = _loaded(folder).to(self._device, dtype).eval()
 
     @torch.inference_mode()
     def search(self, sources: list[Ids], width: int, forced: int | None) -> list[Ids]:
@@ -56,7 +57,7 @@ class Decoder:
         )
 
         def some(chunk: list[Ids]) -> list[Ids]:
-            source, mask = _padded(chunk)
+            source, mask = self._padded(chunk)
             found = self._model.generate(
                 source, attention_mask=mask, generation_config=settings
             )
@@ -66,8 +67,8 @@ class Decoder:
 
     @torch.inference_mode()
     def score(self, sources: list[Ids], targets: list[Ids]) -> list[list[float]]:
-        source, mask = _padded(sources)
-        labels, _ = _padded([[*target, EOS] for target in targets])
+        source, mask = self._padded(sources)
+        labels, _ = self._padded([[*target, EOS] for target in targets])
         inputs = labels.roll(1, dims=1)
         inputs[:, 0] = BOS
         logits = self._model(
@@ -79,11 +80,10 @@ class Decoder:
             for row, target in zip(found, targets, strict=True)
         ]
 
-
-def _padded(sentences: list[Ids]) -> tuple[Tensor, Tensor]:
-    rows = [torch.tensor(ids) for ids in sentences]
-    padded = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
-    return padded, (padded != PAD).long()
+    def _padded(self, sentences: list[Ids]) -> tuple[Tensor, Tensor]:
+        rows = [torch.tensor(ids) for ids in sentences]
+        padded = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
+        return padded.to(self._device), (padded != PAD).long().to(self._device)
 
 
 def _words(ids: Ids) -> Ids:
