@@ -105,10 +105,11 @@ def check(command: Command) -> None:
         raise InputError("--input needs --output or --reference.")
     if command.against is not None and not scored:
         raise InputError("--against needs --reference.")
-    if scored and (command.json or command.alignments or command.search.n_best > 1):
+    several = command.search.n_best > 1 or command.search.alternatives is not None
+    if scored and (command.json or command.alignments or several):
         raise InputError(
             "--reference scores one plain translation a line. Leave out --json, "
-            "--alignments and --n-best."
+            "--alignments, --n-best and --alternatives."
         )
     if scored and shards.parse(command.shard) != ALONE:
         raise InputError("--reference scores a whole file, not a --shard of it.")
@@ -120,7 +121,6 @@ def check(command: Command) -> None:
         raise InputError("--score and --verify take one model, not --others.")
     check_plain(command)
     command.search.strategy()
-    several = command.search.n_best > 1 or command.search.alternatives is not None
     if several and command.alignments and not command.json:
         raise InputError(
             "--alignments shows one translation of each line. Add --json to see all."
@@ -245,6 +245,7 @@ def translated(command: Command, translate: Translate, console: Console) -> None
 
 def main(console: Console) -> None:
     command = tyro.cli(Command, description=__doc__)
+    command = replace(command, texts=tuple(map(streams.argument, command.texts)))
     check(command)
     translator = transformer.load(
         command.model,

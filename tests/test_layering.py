@@ -119,8 +119,8 @@ RUNGS: list[dict[str, str]] = [
             "text tokenizer translator"
         ),
         "parts": (
-            "alignments axes checks cleaning engine lifting links phrases search "
-            "seating spans strategies symbols tasks tokenizer"
+            "alignments axes checks cleaning engine lifting links search spans "
+            "strategies symbols tasks tokenizer"
         ),
         "scoring": "axes cleaning devices model seating symbols tokenizer",
         "shards": "compression errors",

@@ -101,6 +101,11 @@ def test_no_tag_comes_into_a_span(written, pairs):
         assert markup.kept(raw, outcome.text)
 
 
+def test_any_letter_may_stand_in_a_tag():
+    raw = '<b title="\uf8ff">a</b> {name}'
+    assert sorted(translated(raw).text) == sorted(raw)
+
+
 @pytest.mark.parametrize("raw", ["a dog", "a <b>dog</b>", "<i>a</i>\n{name}"])
 def test_a_tag_that_a_model_writes_is_told(raw):
     invented = Part(Outcome([found("ein <b>Hund")], ()), [])

@@ -41,6 +41,10 @@ def glossary(tmp_path):
             Beam(width=6, best=2, alpha=1.0),
         ),
         ({"diverse": 0.3}, DiverseBeam(width=4, groups=4, best=1, strength=0.3)),
+        (
+            {"diverse": 0.3, "coverage_penalty": 0.2},
+            DiverseBeam(width=4, groups=4, best=1, strength=0.3, coverage=0.2),
+        ),
         ({"alternatives": 3}, Alternatives(count=3)),
         ({"sample": True, "top_k": 5, "n_best": 2}, Sample(count=2, top_k=5)),
         ({"sample": True, "temperature": 0.5}, Sample(temperature=0.5)),

@@ -128,13 +128,28 @@ def test_numbers_are_left_in_the_sentence_as_long_as_they_come_over(
     assert tokenizers.source.decode(asked[-1].ids) == "dogs see"
 
 
-@pytest.mark.parametrize("text", ["http://a.b/c", "{0}: {1}", "%s - 3"])
+@pytest.mark.parametrize("text", ["http://a.b/c", "{0}: {1}", "%s - 3", "…?!", "🙂"])
 def test_a_part_without_words_is_copied_and_not_searched_for(task, office, text):
     found, asked = office(lambda request: ["cat"], task(text))
     assert [one.text for one in found.best] == [text]
     assert found.warnings == ()
     assert not asked
     assert found.best[0].tokens == ()
+
+
+def test_what_is_copied_has_no_blanks_at_its_ends(task, office):
+    found, _ = office(lambda request: ["cat"], task("http://a.b/c "))
+    assert found.best[0].text == "http://a.b/c"
+
+
+@pytest.mark.parametrize(
+    "asked, right", [({}, "see {0}"), ({"required": ("{1}",)}, "see {1} {0}")]
+)
+def test_no_span_is_put_right_where_that_would_spoil_what_is_asked_for(
+    task, office, asked, right
+):
+    found, _ = office(lambda request: ["see {1}"], task("sees {0}", **asked))
+    assert found.best[0].text == right
 
 
 def test_where_something_is_to_be_added_nothing_is_copied(task, office):

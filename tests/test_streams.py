@@ -347,3 +347,9 @@ def test_a_reader_that_fails_does_not_leave_the_pipe_waiting():
 
     with pytest.raises(OSError, match="Input/output"):
         streams.pipe(lines(), lambda texts, *, first_line: [], streams.plain)
+
+
+def test_an_argument_in_no_utf_8_has_marks_for_what_is_lost():
+    assert streams.argument("ein Hündchen") == "ein Hündchen"
+    raw = os.fsdecode(b"a\xffb")
+    assert streams.argument(raw) == "a\N{REPLACEMENT CHARACTER}b"

@@ -80,6 +80,16 @@ def test_the_fewest_tokens_are_not_more_than_the_most(asked):
     assert fewest.length == request.limit < 1000
 
 
+def test_what_is_asked_for_has_room_however_short_the_source_is(asked, target):
+    usual, long = asked("a dog"), "the dog and the bird see it " * 4
+    for wish in {"required": (long,)}, {"prefix": tuple(target.encode(long))}:
+        request = asked("a dog", **wish)
+        assert request.limit > max(usual.limit, len(target.encode(long)))
+        few, most = request.lengths
+        assert few <= request.limit <= most
+    assert asked("a dog", required=("bird",)).limit == usual.limit
+
+
 def test_alternatives_begin_behind_the_prefix(asked, target):
     prefix = tuple(target.encode("the dog"))
     assert asked(strategy=Alternatives(count=2)).select == Branch.of(0)
@@ -93,6 +103,7 @@ def test_alternatives_begin_behind_the_prefix(asked, target):
         (Greedy(), Beam(width=8)),
         (Beam(width=12, best=3, alpha=1.0), Beam(width=12, best=3, alpha=1.0)),
         (DiverseBeam(width=4, best=2), Beam(width=8, best=2)),
+        (Beam(width=9, coverage=0.2), Beam(width=9, coverage=0.2)),
         (Sample(count=2), Beam(width=8, best=2)),
         (Sample(count=20), Beam(width=20, best=20)),
         (MinimumRisk(count=64, keep=2), Beam(width=8, best=2)),

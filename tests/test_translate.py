@@ -154,6 +154,7 @@ def test_a_share_needs_a_file():
         (JUDGED | {"json": True}, "one plain translation"),
         (JUDGED | {"alignments": True}, "one plain translation"),
         (JUDGED | {"search": Search(n_best=2)}, "one plain translation"),
+        (JUDGED | {"search": Search(alternatives=2)}, "one plain translation"),
         (JUDGED | {"shard": "0/2"}, "a whole file"),
         ({"input": ROOT, "output": ROOT, "texts": ("a",)}, "not both"),
         (JUDGED | {"tokens": True}, "--tokens .* --reference"),

@@ -21,9 +21,6 @@ from transformer.spans import Kinds, Span
 from transformer.tasks import Found
 from transformer.text import Layout
 
-_MASK = "\uf8ff"
-"""Of private use; where a text has it, its spans are not hidden."""
-
 
 class Translation(NamedTuple):
     """One translation of one text."""
@@ -111,22 +108,28 @@ class Version(NamedTuple):
         if not marked.marks:
             return self.plain
         places = links.by_words(marked.plain, self.plain, self.pairs)
-        source, _ = _masked(marked.plain, kinds)
-        plain, hidden = _masked(self.plain, kinds)
+        mask = _unused(self.segment.raw + self.plain)
+        source, _ = _masked(marked.plain, kinds, mask)
+        plain, hidden = _masked(self.plain, kinds, mask)
         restored = placing.restore(plain, marked._replace(plain=source), places)
         letters = iter(hidden)
-        return re.sub(_MASK, lambda _: next(letters), restored) if hidden else restored
+        return re.sub(mask, lambda _: next(letters), restored)
 
 
-def _masked(plain: str, kinds: Kinds) -> tuple[str, str]:
+def _unused(texts: str) -> str:
+    """A letter of private use that does not occur."""
+    return next(one for one in map(chr, range(0xF8FF, 0, -1)) if one not in texts)
+
+
+def _masked(plain: str, kinds: Kinds, mask: str) -> tuple[str, str]:
     """A text with its spans hidden, that no tag may come into them, and what is hidden.
 
     It stays as long as it was.
     """
-    hidden = () if _MASK in plain else spans.find(plain, kinds)
+    hidden = spans.find(plain, kinds)
     letters = list(plain)
     for span in hidden:
-        letters[span.begin : span.end] = _MASK * len(span.text)
+        letters[span.begin : span.end] = mask * len(span.text)
     return "".join(letters), "".join(span.text for span in hidden)
 
 

@@ -91,12 +91,13 @@ class Search:
                     "--n-best."
                 )
             return Alternatives(count=self.alternatives)
-        sizes = {"width": self.beam, "best": self.n_best, "alpha": self.length_penalty}
+        penalties = {"alpha": self.length_penalty, "coverage": self.coverage_penalty}
+        sizes = {"width": self.beam, "best": self.n_best, **penalties}
         if self.diverse is not None:
             return DiverseBeam(groups=self.beam, strength=self.diverse, **sizes)
         if self.beam == self.n_best == 1:
             return Greedy()
-        return Beam(coverage=self.coverage_penalty, **sizes)
+        return Beam(**sizes)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,18 +5,26 @@ from typing import NamedTuple
 
 import numpy as np
 
-from transformer import checks, lifting, links, phrases
+from transformer import checks, lifting, links
 from transformer.alignments import Alignment
 from transformer.axes import Params
 from transformer.cleaning import Pair
 from transformer.engine import Engine
 from transformer.lifting import Lifted
 from transformer.search import Hypotheses
-from transformer.seating import most
 from transformer.spans import Span
 from transformer.strategies import Strategy
 from transformer.symbols import EOS, PAD
-from transformer.tasks import Desk, Found, Task, broken, missing, protected, repaired
+from transformer.tasks import (
+    Desk,
+    Found,
+    Task,
+    broken,
+    fulfilled,
+    missing,
+    protected,
+    repaired,
+)
 from transformer.tokenizer import Tokenizers
 
 Align = Callable[[Sequence[Pair]], Sequence[Alignment | None]]
@@ -88,7 +96,8 @@ class Office:
     ) -> list[Found]:
         """What was found for a part and is given, best first; one at least."""
         rows = [self._found(*row) for row in zip(*hypotheses, strict=True)]
-        found = [repaired(task, row) for row in rows if row.ids] or rows[:1]
+        prefix = self._tokenizers.target.decode(task.prefix)
+        found = [repaired(task, prefix, row) for row in rows if row.ids] or rows[:1]
         order = strategy.ranked([one.text for one in found])
         return [found[rank] for rank in order]
 
@@ -101,8 +110,7 @@ class Office:
         return Found(target.decode(ids), float(score), ids, tuple(gains), pieces)
 
     def _warnings(self, task: Task, found: Found) -> tuple[str, ...]:
-        limit = most(len(task.ids), task.ratio)
-        known = self._desk.known
+        limit, known = self._desk.limit(task), self._desk.known
         named = {
             checks.TRUNCATED: checks.truncated(found.log_probs, limit),
             checks.IMPOSSIBLE: not found.ids,
@@ -151,19 +159,23 @@ def _whole(
     """A translation with the spans of the text in it: at its end, if all else fails."""
     pairs = links.by_words(lifted.plain, found.text, alignment or [])
     text = lifting.restore(found.text, lifted, pairs)
-    kept = all(phrases.contains(text, phrase) for phrase in task.required)
-    if missing(task, text) or not kept or not text.startswith(prefix):
+    if missing(task, text) or not fulfilled(task, prefix, text):
         text = " ".join([found.text, *(run.text for run in lifted.runs)]).strip()
     return found._replace(text=text)
 
 
 def verbatim(task: Task) -> bool:
-    """Whether there is nothing to translate in a text, nor anything to add."""
-    if task.prefix or task.required or not (found := protected(task)):
+    """Whether there is nothing to translate in a text, nor anything to add.
+
+    That is without letters, and without numbers where there is no span beside them.
+    """
+    if task.prefix or task.required:
         return False
-    return not any(map(str.isalpha, lifting.lift(task.text, found).plain))
+    if found := protected(task):
+        return not any(map(str.isalpha, lifting.lift(task.text, found).plain))
+    return bool(task.text) and not any(map(str.isalnum, task.text))
 
 
 def copied(task: Task) -> Outcome:
     """The text itself, in no tokens."""
-    return Outcome([Found(task.text, 0.0, (), (), ())], task.warnings)
+    return Outcome([Found(task.text.strip(), 0.0, (), (), ())], task.warnings)

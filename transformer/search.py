@@ -54,7 +54,8 @@ class Hypotheses(NamedTuple):
 
 @runtime_checkable
 class Rule(Protocol):
-    """What may follow a hypothesis, `tokens[:position]`. One with data is a pytree."""
+    """What may follow a hypothesis, `tokens[:position]`. A pytree, for sentences may
+    differ in its data: a plain function becomes one by `jax.tree_util.Partial`."""
 
     def __call__(
         self,

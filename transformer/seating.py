@@ -1,5 +1,6 @@
 """Who is decoded where: requests wait in a queue for a free row of a program."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ class Request(NamedTuple):
     """With EOS."""
     strategy: Strategy
     limit: int
-    """Most tokens of the translation, EOS included; not above `most`."""
+    """Most tokens of the translation, EOS included."""
     place: tuple[int, int] = (0, 0)
     """Two numbers that decide, with the seed, what is drawn for it."""
     rules: tuple[Rule, ...] = ()
@@ -37,7 +38,9 @@ class Request(NamedTuple):
 
     @property
     def room(self) -> int:
-        return room(len(self.ids))
+        """Of the source, and of a translation at its longest."""
+        fewest = math.ceil((self.limit - EXTRA) / RATIO)
+        return room(max(len(self.ids), fewest))
 
     @property
     def lengths(self) -> tuple[int, int]:

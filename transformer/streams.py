@@ -72,6 +72,11 @@ def text(line: bytes) -> str:
     return corpora.parted(_decoded(line))[0]
 
 
+def argument(text: str) -> str:
+    """An argument of the command line; bytes that are no UTF-8 become U+FFFD."""
+    return _decoded(os.fsencode(text))
+
+
 def _decoded(line: bytes) -> str:
     return line.decode(errors="replace")
 

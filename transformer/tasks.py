@@ -16,7 +16,7 @@ from transformer import checks, phrases, spans
 from transformer.constraints import Banked, Phrases, Required
 from transformer.rules import Banned, Fewest, NoRepeat, Prefix, Vocabulary
 from transformer.search import Rule
-from transformer.seating import RATIO, Request, most
+from transformer.seating import EXTRA, RATIO, Request, most
 from transformer.selects import Branch
 from transformer.spans import Kinds, Span
 from transformer.strategies import Alternatives, Beam, MinimumRisk, Strategy
@@ -92,7 +92,7 @@ class Desk:
     def request(self, task: Task) -> Request:
         """What to search for. Raises `InputError` if a phrase is empty."""
         rules, select, strategy = task.rules, None, task.strategy
-        limit = most(len(task.ids), task.ratio)
+        limit = self.limit(task)
         if task.fewest:
             rules += (Fewest.of(min(task.fewest, limit)),)
         if task.prefix:
@@ -109,6 +109,12 @@ class Desk:
             allowed = np.logical_and.reduce([*map(self._spare, task.spared)])
             rules += (Vocabulary(allowed),)
         return Request(task.ids, strategy, limit, task.place, rules, select)
+
+    def limit(self, task: Task) -> int:
+        """Most tokens: what must be in it has room, however short its source is."""
+        required = [len(self._tokens(phrase)) + 1 for phrase in task.required]
+        asked = len(task.prefix) + sum(required)
+        return max(most(len(task.ids), task.ratio), asked + EXTRA if asked else 0)
 
     def _wanted(self, required: Sequence[str]) -> Phrases:
         ids = [self._tokens(phrase) for phrase in required]
@@ -175,11 +181,18 @@ def broken(task: Task, found: Sequence[Found]) -> list[str]:
     ]
 
 
-def repaired(task: Task, found: Found) -> Found:
-    """With spans put right where only their blanks or capitals are wrong."""
+def repaired(task: Task, prefix: str, found: Found) -> Found:
+    """With spans put right, but where that would spoil what was asked for."""
     if not protected(task):
         return found
-    return found._replace(text=spans.repaired(task.text, found.text, task.kinds))
+    text = spans.repaired(task.text, found.text, task.kinds)
+    return found._replace(text=text) if fulfilled(task, prefix, text) else found
+
+
+def fulfilled(task: Task, prefix: str, text: str) -> bool:
+    """Whether a translation begins as it must and has the phrases that are required."""
+    kept = all(phrases.contains(text, phrase) for phrase in task.required)
+    return kept and text.startswith(prefix)
 
 
 def missing(task: Task, text: str) -> tuple[str, ...]:
@@ -202,5 +215,7 @@ def _widened(strategy: Strategy) -> Strategy:
     """
     best = strategy.keep if isinstance(strategy, MinimumRisk) else strategy.best
     alpha = strategy.alpha if isinstance(strategy, Beam) else Beam.alpha
+    coverage = strategy.coverage
     width = strategy.width if isinstance(strategy, Beam) else best
-    return Beam(width=max(width, WIDTH), best=best, alpha=alpha)
+    width = max(width, WIDTH)
+    return Beam(width=width, best=best, alpha=alpha, coverage=coverage)
