@@ -100,7 +100,7 @@ def translations(command: Command, name: str, recipe: Config) -> list[str]:
         "training.steps": command.steps,
     }
     fit(changed(recipe, common | PARTS[name]), command.out / name, None, Console())
-    return quality.translated(command.out / name, corpus / "valid.en", SEARCH)
+    return quality.translated([command.out / name], corpus / "valid.en", SEARCH)
 
 
 def measured(command: Command, recipe: Config) -> tuple[list[Row], list[float]]:

@@ -33,6 +33,8 @@ class Command:
     """What people made of it."""
     beam: int = 5
     length_penalty: float = 0.6
+    ensemble: bool = False
+    """Also scores all models together, which must have one tokenizer."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,9 @@ def moses_bleu(
     return Score("BLEU, Moses", result.score, str(scorer.get_signature()))
 
 
-def translated(model: Path, source: Path, search: Beam) -> list[str]:
-    """What a model makes of each line of a file."""
-    found = transformer.load(model).translate(
+def translated(models: Sequence[Path], source: Path, search: Beam) -> list[str]:
+    """What a model makes of each line of a file, or an ensemble of several."""
+    found = transformer.load(*models).translate(
         list(corpora.lines(source)), strategy=search
     )
     return [translation.text for translation in found]
@@ -86,14 +88,20 @@ def _size(description: folder.Description) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 
 
-def report(rows: Sequence[Row]) -> str:
+def together(rows: Sequence[Row], scores: list[Score]) -> Row:
+    """That of an ensemble, which costs what all cost."""
+    parameters = sum(row.parameters for row in rows)
+    return Row("ensemble", parameters, sum(row.updates for row in rows), scores)
+
+
+def report(rows: Sequence[Row], ensembles: Sequence[Row] = ()) -> str:
     """A table in Markdown, with the means of several rows, and the signatures."""
     lines = table(rows)
     if len(rows) > 1:
         kinds = zip(*(row.scores for row in rows), strict=True)
         means = [f"{mean(score.value for score in kind):.2f}" for kind in kinds]
         lines.append(" | ".join([f"| mean of {len(rows)}", "", "", *means]) + " |")
-    return "\n".join([*lines, "", *signatures(rows)])
+    return "\n".join([*lines, *map(_line, ensembles), "", *signatures(rows)])
 
 
 def table(rows: Sequence[Row]) -> list[str]:
@@ -117,11 +125,15 @@ def _line(row: Row) -> str:
 def main(command: Command) -> None:
     references = judgement.read(command.input, command.reference, None).references
     search = Beam(width=command.beam, alpha=command.length_penalty)
-    translations = [
-        translated(model, command.input, search) for model in command.models
-    ]
-    both = zip(command.models, translations, strict=True)
-    print(report([row(model, texts, references) for model, texts in both]))
+
+    def scored(*models: Path) -> Row:
+        texts = translated(models, command.input, search)
+        return row(models[0], texts, references)
+
+    rows, ensembles = [scored(model) for model in command.models], []
+    if command.ensemble:
+        ensembles = [together(rows, scored(*command.models).scores)]
+    print(report(rows, ensembles))
 
 
 if __name__ == "__main__":

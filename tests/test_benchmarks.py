@@ -222,6 +222,9 @@ def test_a_table_has_a_row_a_model_and_their_mean():
     assert "1.83 M" in body[0] and "9,000" in body[0]
     assert mean.startswith("| mean of 2 ") and "41.00" in mean
     assert (empty, signature) == ("", "`BLEU signed`")
+    both = quality.together(rows, [Score("BLEU", 43.0, "signed")])
+    ensemble = quality.report(rows, [both]).splitlines()[-3]
+    assert ensemble == "| ensemble | 3.66 M | 18,000 | 43.00 |"
 
 
 @pytest.mark.parametrize("name", gains.PARTS)
