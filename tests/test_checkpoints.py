@@ -76,6 +76,25 @@ def test_every_flipped_or_cut_file_is_noticed(checkpoints, warnings, tmp_path):
     assert "20 is damaged" in warnings[0]
 
 
+def damage(tmp_path, number):
+    next(p for p in files(tmp_path, number) if p.name != "seal.json").write_bytes(b"")
+
+
+def test_damaged_ones_are_not_among_the_regular_ones(checkpoints, warnings, tmp_path):
+    save(checkpoints, 10, 20, 30)
+    damage(tmp_path, 20)
+    assert checkpoints.regular() == [30]
+    assert "20 is damaged" in warnings[0]
+
+
+def test_a_damaged_one_does_not_outlive_those_that_come_again(checkpoints, tmp_path):
+    save(checkpoints, 10, 20)
+    damage(tmp_path, 20)
+    save(checkpoints, 13)
+    assert checkpoints.numbers() == [10, 13]
+    assert checkpoints.newest() == 13
+
+
 def test_a_missing_file_is_noticed(checkpoints, tmp_path):
     save(checkpoints, 10, 20)
     next(p for p in files(tmp_path, 20) if p.name != "seal.json").unlink()

@@ -82,6 +82,11 @@ def test_rates_and_bounds_that_are_no_numbers_are_refused_by_name(name, value):
         changed("optimizer", **{name: value})
 
 
+def test_a_pattern_that_is_none_is_refused():
+    with pytest.raises(InputError, match=r"freeze=.* has '\(encoder', which is no reg"):
+        changed("optimizer", freeze=("decoder", "(encoder"))
+
+
 def test_weight_decay_may_be_zero_but_not_below():
     assert changed("optimizer", weight_decay=0.0).optimizer.weight_decay == 0
     with pytest.raises(InputError, match="^optimizer.weight_decay=-0.1 must be 0 or"):

@@ -138,6 +138,20 @@ def test_a_state_is_inherited_only_from_one_of_its_kind(parent, other, said):
     shutil.rmtree(parent / "checkpoints")
 
 
+def test_no_state_is_inherited_of_what_was_frozen(parent, tmp_path):
+    path, both = tmp_path / "frozen", tokenizer.load_both(parent)
+    shutil.copytree(parent, path)
+    cfg = folder.describe(path).config
+    sizes = cfg.model.vocab_size, cfg.model.source_vocab_size
+    frozen = settings(*sizes, freeze=("encoder",))
+    folder.create(path, folder.describe(path)._replace(config=frozen), both)
+    states = Checkpoints(path / "checkpoints", pytest.fail)
+    states.save(1, {"nothing": jnp.zeros(1)}, {})
+    states.wait()
+    with pytest.raises(InputError, match="encoder.* no state to inherit"):
+        finetuning.start(settings(*sizes, state="inherited"), path, both, ALONE)
+
+
 def test_an_inherited_average_begins_where_the_parameters_do():
     params = {"table": jnp.arange(3.0)}
     make = partial(OptimizerConfig, peak=1e-3, warmup=1)

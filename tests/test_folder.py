@@ -66,12 +66,27 @@ def test_versions_are_written_down(model):
 
 def test_without_tokenizers_there_is_no_model(tmp_path, monkeypatch):
     def full(self, folder):
-        raise OSError("disk full")
+        raise OSError(28, "disk full")
 
     monkeypatch.setattr(Tokenizers, "save", full)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(InputError, match="model cannot be written: disk full"):
         folder.create(tmp_path / "model", DESCRIPTION, JOINT)
     assert not folder.exists(tmp_path / "model")
+    assert folder.vacant(tmp_path / "model")
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file/model cannot be written"):
+        folder.create(tmp_path / "file" / "model", DESCRIPTION, JOINT)
+
+
+def test_a_run_may_begin_where_nothing_was_learnt_and_nothing_is_lost(model, tmp_path):
+    assert folder.vacant(model) and folder.vacant(tmp_path / "new")
+    (model / "weights").mkdir()
+    assert folder.begun(model) and not folder.vacant(model)
+    (tmp_path / "tokenizer.model").write_text("mine")
+    assert not folder.vacant(tmp_path)
 
 
 def test_the_network_has_the_vocabulary_that_was_found():

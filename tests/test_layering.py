@@ -115,8 +115,8 @@ RUNGS: list[dict[str, str]] = [
         "networks": "attention axes errors model search",
         "observations": "attention axes embeddings layers model positions",
         "options": (
-            "corpora errors phrases rules search seating spans strategies terms "
-            "text tokenizer translator"
+            "config corpora errors phrases rules search seating spans strategies "
+            "terms text tokenizer translator"
         ),
         "parts": (
             "alignments axes checks cleaning engine lifting links search spans "
@@ -153,7 +153,7 @@ RUNGS: list[dict[str, str]] = [
         "fit": (
             "batches budget config dataset errors evaluation finetuning folder "
             "optimizers pages parallel processes settings step tokenizer training "
-            "update"
+            "update weights"
         ),
         "insights": (
             "comparisons explanations lexicons pages panels strategies streams "

@@ -81,6 +81,8 @@ def test_flags_choose_the_strategy(flags, strategy):
         ({"sample": True, "top_p": 1.5}, "top-p"),
         ({"sample": True, "epsilon": 1.0}, "epsilon"),
         ({"mbr": 0}, "count"),
+        ({"seed": -1}, "--seed -1"),
+        ({"seed": 10**20}, "must be from 0"),
     ],
     ids=str,
 )

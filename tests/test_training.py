@@ -240,6 +240,25 @@ def test_a_signal_saves_the_state_and_the_run_continues_from_it(
     assert_same(everything(path, cfg), everything(uninterrupted, cfg))
 
 
+@pytest.mark.parametrize("part", ["_validate", "_finish"])
+def test_a_signal_after_the_last_update_stops_the_run_too(
+    cfg, uninterrupted, tmp_path, monkeypatch, part
+):
+    path, real = tmp_path / "run", getattr(training.Run, part)
+
+    def signalled(self, *arguments):
+        if int(self._state.step) == cfg.training.steps:
+            signal.raise_signal(signal.SIGTERM)
+        return real(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Run, part, signalled)
+        with pytest.raises(training.Interrupted, match="update 8"):
+            fit(cfg, path, None, QUIET)
+    fit(cfg, path, None, QUIET)
+    assert_same(everything(path, cfg), everything(uninterrupted, cfg))
+
+
 def test_a_finished_run_that_is_started_again_changes_nothing(cfg, uninterrupted):
     before = everything(uninterrupted, cfg)
     fit(cfg, uninterrupted, None, QUIET)
@@ -300,9 +319,12 @@ def test_the_average_is_of_the_last_checkpoints(cfg, uninterrupted):
         run._checkpoints.load(number, like)[0][weights.NAME] for number in (3, 6)
     )
     assert run._checkpoints.regular() == [3, 6]
-    average = training.mean([one, other], 2)
+    average = weights.mean([one, other])
     for a, b, c in zip(*map(jax.tree.leaves, (one, other, average)), strict=True):
-        np.testing.assert_allclose((a + b) / 2, c, rtol=1e-6)
+        np.testing.assert_allclose((a + b) / 2, c, rtol=1e-6, atol=1e-8)
+    equal = weights.mean([one] * 7)  # e.g. of parameters that are frozen
+    for a, b in zip(*map(jax.tree.leaves, (one, equal)), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_other_settings_are_refused_and_named(cfg, uninterrupted):
@@ -323,6 +345,54 @@ def test_changed_data_is_refused(cfg, corpus, tmp_path):
             file.write(f"new {side}\n")
     with pytest.raises(InputError, match="data has changed"):
         fit(cfg, tmp_path / "run", None, QUIET)
+
+
+def test_pairs_that_are_dropped_for_another_test_set_are_changed_data(
+    cfg, corpus, tmp_path
+):
+    data = dataclasses.replace(cfg.data, keep=(), test=(str(tmp_path / "own"),))
+    data = dataclasses.replace(data, valid=(str(tmp_path / "valid"),))
+    cfg = dataclasses.replace(with_training(cfg, steps=4), data=data)
+    english, german = (
+        corpus.with_suffix(f".{side}").read_text().splitlines() for side in ("en", "de")
+    )
+
+    def held_out(name, line):
+        (tmp_path / f"{name}.en").write_text(english[line] + "\n")
+        (tmp_path / f"{name}.de").write_text(german[line] + "\n")
+
+    held_out("valid", 0)
+    held_out("own", 1)
+    fit(cfg, tmp_path / "run", None, QUIET)
+    held_out("own", 2)
+    with pytest.raises(InputError, match="data has changed .*: which pairs are kept"):
+        fit(cfg, tmp_path / "run", None, QUIET)
+    described = folder.describe(tmp_path / "run")
+    without = {k: v for k, v in described.data.items() if k != dataset.KEPT}
+    older = described._replace(data=without)
+    folder.create(tmp_path / "run", older, tokenizer.load_both(tmp_path / "run"))
+    fit(cfg, tmp_path / "run", None, QUIET)  # a folder from before goes on
+
+
+def test_a_run_that_learnt_nothing_may_begin_otherwise(cfg, uninterrupted, tmp_path):
+    path = tmp_path / "run"
+    frozen = dataclasses.replace(cfg.optimizer, freeze=("nothing",))
+    with pytest.raises(InputError, match="no parameter begins so"):
+        fit(dataclasses.replace(cfg, optimizer=frozen), path, None, QUIET)
+    assert folder.exists(path)
+    fit(cfg, path, None, QUIET)
+    assert_same(everything(path, cfg), everything(uninterrupted, cfg))
+
+
+def test_a_run_goes_on_from_the_weights_it_began_with(cfg, uninterrupted, tmp_path):
+    cfg, path = with_training(cfg, steps=4, eval_every=4), tmp_path / "run"
+    fit(cfg, path, None, QUIET)
+    with pytest.raises(InputError, match="begun without weights of --init-from"):
+        fit(cfg, path, uninterrupted, QUIET)
+    fit(cfg, tmp_path / "child", path, QUIET)
+    fit(cfg, tmp_path / "child", path, QUIET)
+    with pytest.raises(InputError, match="begun with other weights of --init-from"):
+        fit(cfg, tmp_path / "child", uninterrupted, QUIET)
 
 
 def test_a_folder_that_is_no_run_is_not_touched(cfg, tmp_path):
@@ -367,7 +437,7 @@ def test_updates_that_are_not_finite_are_skipped_and_end_the_run(cfg, tmp_path):
     optimizer = dataclasses.replace(cfg.optimizer, peak=1e30, warmup=1)
     cfg = dataclasses.replace(cfg, optimizer=optimizer)
     cfg = with_training(cfg, steps=40, eval_every=40, log_every=1)
-    with pytest.raises(InputError, match=r"Lower optimizer.peak"):
+    with pytest.raises(InputError, match=r"optimizer.peak below 1e\+30"):
         fit(cfg, tmp_path / "run", None, QUIET)
     assert 0 < max(report["skipped"] for report in reports(tmp_path / "run")) < 40
 

@@ -55,8 +55,12 @@ class Checkpoints:
         return sorted(int(name) for name in names if name.isdecimal())
 
     def regular(self) -> list[int]:
-        """The newest `keep` that divide by `every`, ascending."""
-        return processes.agreed(self._regular())
+        """Of the newest `keep` that divide by `every` those that are intact, ascending.
+
+        Warns of the others.
+        """
+        numbers = self._regular() if processes.first() else []
+        return processes.agreed([n for n in numbers if self._sound(n)])
 
     def _regular(self) -> list[int]:
         return [n for n in self.numbers() if n % self._every == 0][-self._keep :]
@@ -70,6 +74,8 @@ class Checkpoints:
         self.wait()
         path = self._folder / str(number)
         if processes.first():
+            for later in (n for n in self.numbers() if n > number):
+                _clear(self._folder / str(later))  # damaged: passed over at the start
             _clear(path)
             self._folder.mkdir(parents=True, exist_ok=True)
         processes.meet()
@@ -114,12 +120,14 @@ class Checkpoints:
         return processes.agreed(self._newest() if processes.first() else None)
 
     def _newest(self) -> int | None:
-        for number in reversed(self.numbers()):
-            path = self._folder / str(number)
-            if _intact(path):
-                return number
-            self._warn(f"{path} is damaged and passed over.")
-        return None
+        return next(filter(self._sound, reversed(self.numbers())), None)
+
+    def _sound(self, number: int) -> bool:
+        path = self._folder / str(number)
+        if sound := _intact(path):
+            return sound
+        self._warn(f"{path} is damaged and passed over.")
+        return False
 
     def _prune(self) -> None:
         """Removes what is not to be kept, and what an interrupted save left behind."""

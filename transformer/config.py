@@ -172,6 +172,7 @@ class OptimizerConfig:
         limits.positive(self, "peak", "warmup", "eps", "max_norm")
         limits.share(self, "b1", "b2", "ema")
         limits.choices(self)
+        limits.patterns(self, "freeze")
         if self.state == "inherited" and (self.freeze or self.schedule == "cosine"):
             raise InputError(
                 "optimizer.state=inherited goes on with all parameters where another "

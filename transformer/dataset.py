@@ -27,6 +27,9 @@ from transformer.store import Store
 from transformer.text import normalize
 from transformer.tokenizer import Tokenizers
 
+KEPT = "which pairs are kept"
+"""The name of what is not the mark of a file, but follows from validation and test."""
+
 
 class Held(NamedTuple):
     """Sentence pairs that training does not see, to evaluate with."""
@@ -124,7 +127,8 @@ def prepare(cfg: Config, known: Tokenizers | None = None) -> Dataset:
     once[: len(fitting)] = fitting
     report.describe(tokens, once, tokenizers, pairs)
     copies = np.tile(rates, cfg.data.segmentations)
-    return Dataset(tokenizers, tokens, copies, valid, corpora.together(marks), report)
+    fingerprint = corpora.together([*marks, {KEPT: selection.key(text)}])
+    return Dataset(tokenizers, tokens, copies, valid, fingerprint, report)
 
 
 def _selected(

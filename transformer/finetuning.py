@@ -138,6 +138,12 @@ def _optimizer_state(cfg: Config, parent: Path, objective: Objective) -> optax.O
             "the one cannot inherit the other's state. Give the same kind, or leave "
             "out --optimizer.state, for a fresh one."
         )
+    if old.freeze:
+        raise InputError(
+            f"{parent} was trained with optimizer.freeze={old.freeze}, and what was "
+            "frozen has no state to inherit. Leave out --optimizer.state, for a fresh "
+            "one."
+        )
     optimizer = optimizers.make(cfg.optimizer, cfg.training.steps)
     like = update.abstract_state(objective, optimizer, cfg.training.seed)
     items, _ = checkpoints.load(number, {STATE: like._replace(params=())})

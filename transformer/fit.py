@@ -20,12 +20,13 @@ from transformer import (
     settings,
     tokenizer,
     update,
+    weights,
 )
 from transformer.config import Config
 from transformer.dataset import Dataset
 from transformer.errors import InputError
 from transformer.evaluation import Evaluator
-from transformer.folder import Description, Direction
+from transformer.folder import Description
 from transformer.pages import corpus
 from transformer.step import Objective
 from transformer.tokenizer import Tokenizers
@@ -91,7 +92,7 @@ def _page(cfg: Config, data: Dataset) -> str:
 
 def _known(cfg: Config, path: Path, init_from: Path | None) -> Tokenizers | None:
     """The tokenizers of the run, or those that it inherits."""
-    if folder.exists(path):
+    if folder.begun(path):
         return tokenizer.load_both(path)
     if init_from is not None:
         return finetuning.tokenizers(cfg.data, init_from)
@@ -105,7 +106,7 @@ def _known(cfg: Config, path: Path, init_from: Path | None) -> Tokenizers | None
 
 def _check_settings(cfg: Config, path: Path) -> None:
     """Raises `InputError` if `path` holds other settings, or no run."""
-    if folder.exists(path):
+    if folder.begun(path):
         changed = settings.differences(folder.describe(path).config, cfg)
         if changed:
             raise InputError(
@@ -113,37 +114,48 @@ def _check_settings(cfg: Config, path: Path) -> None:
                 + "\n  ".join(changed)
                 + "\nUse these again to continue, or another --out."
             )
-    elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+    elif not folder.vacant(path):
         raise InputError(f"{path} exists, but is no run. Name another --out.")
 
 
 def _describe(cfg: Config, path: Path, data: Dataset, init_from: Path | None) -> None:
-    """Makes the model folder, or checks that the data is still what it was."""
-    if not folder.exists(path):
-        return _create(cfg, path, data, finetuning.directions(cfg.data, init_from))
-    before = folder.describe(path).data
-    changed = sorted(set(before.items()) ^ set(data.fingerprint.items()))
+    """Makes the model folder, or checks that a run goes on with what it began with."""
+    parent = weights.version(init_from) if init_from else ""
+    if folder.begun(path):
+        before = folder.describe(path)
+        _check_data(path, before.data, data.fingerprint)
+        return _check_parent(path, before.parent, parent)
+    vocabulary = data.tokenizers.source.size, data.tokenizers.target.size
+    directions = finetuning.directions(cfg.data, init_from)
+    made = Description(cfg, vocabulary, data.fingerprint, directions, parent)
+    folder.create(path, made, data.tokenizers)
+
+
+def _check_data(path: Path, before: dict[str, str], now: dict[str, str]) -> None:
+    """Raises `InputError` if anything is no more what it was."""
+    before = {dataset.KEPT: now[dataset.KEPT]} | before  # which old folders do not say
+    changed = sorted({name for name, _ in before.items() ^ now.items()})
     if changed:
-        names = ", ".join(sorted({name for name, _ in changed}))
         raise InputError(
-            f"The training data has changed since {path} was begun: {names}. "
+            f"The data has changed since {path} was begun: {', '.join(changed)}. "
             "Restore it, or start anew with another --out."
         )
 
 
-def _create(
-    cfg: Config, path: Path, data: Dataset, directions: tuple[Direction, ...]
-) -> None:
-    vocabulary = data.tokenizers.source.size, data.tokenizers.target.size
-    described = Description(cfg, vocabulary, data.fingerprint, directions)
-    folder.create(path, described, data.tokenizers)
+def _check_parent(path: Path, before: str | None, now: str) -> None:
+    """Raises `InputError` if --init-from names other weights than at the beginning."""
+    if now and before not in (now, None):
+        raise InputError(
+            f"{path} was begun {'with other' if before else 'without'} weights "
+            "of --init-from. Leave it out to continue, or name another --out."
+        )
 
 
 def _as_begun(cfg: Config, path: Path) -> Config:
     """`cfg` with what `--data.tokens auto` came to when the run was begun."""
     if cfg.data.tokens != "auto":
         return cfg
-    kept = folder.describe(path).config.data.tokens if folder.exists(path) else "auto"
+    kept = folder.describe(path).config.data.tokens if folder.begun(path) else "auto"
     return _of_tokens(cfg, processes.agreed(kept))
 
 
@@ -160,7 +172,8 @@ def _with_tokens(
     console.print(f"Batches of data.tokens={tokens} target positions fit into memory.")
     cfg = _of_tokens(cfg, tokens)
     if processes.first():
-        _create(cfg, path, data, folder.describe(path).directions)
+        made = folder.describe(path)._replace(config=cfg)
+        folder.create(path, made, data.tokenizers)
     return cfg
 
 

@@ -22,6 +22,8 @@ from transformer.tokenizer import Tokenizers
 FORMAT = 2
 """Raised when older programs could not read a folder any more."""
 
+DRAFT = "config.json.draft"
+
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "sentencepiece")
 
 
@@ -40,6 +42,8 @@ class Description(NamedTuple):
     """SHA-256 of the training files."""
     directions: tuple[Direction, ...]
     """What it learnt to translate, from which language into which."""
+    parent: str | None = None
+    """The mark of the weights that it began with: none if empty, None if not known."""
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -60,24 +64,49 @@ def sized(cfg: ModelConfig, vocabulary: tuple[int, int]) -> ModelConfig:
 
 
 def create(path: Path, description: Description, tokenizers: Tokenizers) -> None:
-    """Makes a model folder without weights; config.json, written last, makes it one."""
-    path.mkdir(parents=True, exist_ok=True)
-    tokenizers.save(path)
+    """Makes a model folder without weights; config.json, in place last, makes it one.
+
+    Raises:
+        InputError: if it cannot be written.
+    """
     content: dict[str, Any] = {
         "format": FORMAT,
         "config": settings.to_dict(description.config),
         "vocabulary": description.vocabulary,
         "data": description.data,
         "directions": description.directions,
+        "parent": description.parent,
         "versions": {name: metadata.version(name) for name in PACKAGES},
     }
-    draft = path / "config.json.draft"
-    draft.write_text(json.dumps(content, indent=2), "utf-8")
-    draft.rename(path / "config.json")
+    draft = path / DRAFT
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps(content, indent=2), "utf-8")
+        tokenizers.save(path)
+        draft.rename(path / "config.json")
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written: {error.strerror}. Name another --out."
+        ) from error
 
 
 def exists(path: Path) -> bool:
     return (path / "config.json").is_file()
+
+
+def begun(path: Path) -> bool:
+    """Whether there is something in it that was learnt."""
+    learnt = (path / "checkpoints", path / "weights")
+    return exists(path) and any(part.is_dir() for part in learnt)
+
+
+def vacant(path: Path) -> bool:
+    """Whether a run may begin there: there is nothing, or one that learnt nothing."""
+    if exists(path):
+        return not begun(path)
+    if not path.exists():
+        return True
+    return path.is_dir() and ((path / DRAFT).exists() or not any(path.iterdir()))
 
 
 def describe(path: Path) -> Description:
@@ -98,7 +127,8 @@ def describe(path: Path) -> Description:
         if version < 2:  # of one corpus
             content["directions"] = [(cfg.data.source, cfg.data.target)]
         directions = tuple((a, b) for a, b in content["directions"])
-        return Description(cfg, (source, target), content["data"], directions)
+        data, parent = content["data"], content.get("parent")
+        return Description(cfg, (source, target), data, directions, parent)
     except InputError:
         raise
     except (KeyError, TypeError, ValueError) as error:

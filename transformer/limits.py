@@ -1,6 +1,7 @@
 """Checks of settings: each raises `InputError` with the flag as the user writes it."""
 
 import dataclasses
+import re
 from math import inf
 from typing import Any, Literal, get_args, get_origin
 
@@ -28,6 +29,17 @@ def share(cfg: Any, *names: str) -> None:
     for name in names:
         if not 0 <= getattr(cfg, name) < 1:
             raise InputError(f"{flag(cfg, name)} must be in [0, 1).")
+
+
+def patterns(cfg: Any, name: str) -> None:
+    for pattern in getattr(cfg, name):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise InputError(
+                f"{flag(cfg, name)} has {pattern!r}, which is no regular expression: "
+                f"{error}."
+            ) from error
 
 
 def choices(cfg: Any) -> None:

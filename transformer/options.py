@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from transformer import corpora, phrases, spans, terms
+from transformer.config import SEEDS
 from transformer.errors import InputError
 from transformer.rules import NoRepeat, Vocabulary
 from transformer.search import Rule
@@ -56,6 +57,10 @@ class Search:
     """Draw among tokens of at least this probability only."""
     seed: int = 0
     """With the number of the line, decides what is drawn."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < SEEDS:
+            raise InputError(f"--seed {self.seed} must be from 0 to {SEEDS - 1}.")
 
     def strategy(self) -> Strategy:
         """Raises `InputError` for flags that contradict each other."""

@@ -1,10 +1,8 @@
 """The training run: order, files and devices around the pure step."""
 
 import logging
-import operator
 import time
-from collections.abc import Iterable
-from functools import partial, reduce
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -121,7 +119,9 @@ class Run:
         with journal:
             with Interrupts() as interrupts, processes.company():
                 self._loop(journal, update, interrupts)
+                self._heed(interrupts)
                 params = self._finish(journal)
+                self._heed(interrupts)
             if test:
                 journal.test(int(self._state.step), test(params, Beam()))
 
@@ -155,8 +155,16 @@ class Run:
         self._waited += time.perf_counter() - start
         return batch
 
+    def _heed(self, interrupts: Interrupts) -> None:
+        """Stops if a signal came when there was no update left to stop after."""
+        if processes.agreed(interrupts.received):
+            self._leave(int(self._state.step))
+
     def _stop(self, step: int) -> NoReturn:
         self._save(step)
+        self._leave(step)
+
+    def _leave(self, step: int) -> NoReturn:
         self._checkpoints.wait()
         self._weights.wait()
         raise Interrupted(
@@ -218,8 +226,9 @@ class Run:
         if values["skipped in a row"] >= MOST_SKIPPED:
             raise InputError(
                 f"The loss or its gradient was not finite in {MOST_SKIPPED} updates in "
-                f"a row, the last of them {step}. Lower optimizer.peak="
-                f"{self._cfg.optimizer.peak}; the last checkpoint is intact."
+                f"a row, the last of them {step}. Begin with an optimizer.peak below "
+                f"{self._cfg.optimizer.peak} in another --out; the last checkpoint, if "
+                "there is one, is intact."
             )
         rate = {"learning rate": np.asarray(self._rate(step - 1 + self._before)).item()}
         waited, self._waited = self._waited, 0.0
@@ -254,7 +263,7 @@ class Run:
         step, like = int(self._state.step), {NAME: self._state.params}
         if len(numbers) > 1:
             loaded = (self._checkpoints.load(n, like)[0][NAME] for n in numbers)
-            average = mean(loaded, len(numbers))
+            average = weights.mean(loaded)
             result = self._evaluate(average)
             journal.evaluation(step, f"average of {len(numbers)}", result)
             if result.merit(self._cfg.training.metric) > (self._progress.best or -inf):
@@ -274,12 +283,6 @@ def build(cfg: Config, tokenizers: Tokenizers, mesh: Mesh) -> Objective:
 
 def count(params: Params) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(params))
-
-
-def mean(trees: Iterable[Params], number: int) -> Params:
-    """Leaf by leaf, of `number` trees, held one at a time."""
-    total = reduce(partial(jax.tree.map, operator.add), trees)
-    return jax.tree.map(lambda leaf: leaf / number, total)
 
 
 def _stopping(interrupts: Interrupts, before: Outcome | None) -> bool:

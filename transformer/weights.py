@@ -2,6 +2,8 @@
 
 import hashlib
 import logging
+from collections.abc import Iterable
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,17 @@ def shapes(model: Transformer) -> Params:
     tokens = jnp.zeros((1, 1), jnp.int32)
     init = lambda key: model.init(key, tokens, tokens, train=False)  # noqa: E731
     return jax.eval_shape(init, jax.random.key(0))
+
+
+def mean(trees: Iterable[Params]) -> Params:
+    """Leaf by leaf, with one tree held beside it; what is the same keeps its bits."""
+
+    def joined(average: Params, numbered: tuple[int, Params]) -> Params:
+        number, tree = numbered
+        return jax.tree.map(lambda old, new: old + (new - old) / number, average, tree)
+
+    others = iter(trees)
+    return reduce(joined, enumerate(others, start=2), next(others))
 
 
 def load(path: Path, model: Transformer, mesh: Mesh | None = None) -> Params:
