@@ -40,9 +40,9 @@ PARTS: dict[str, Settings] = {
     "more-dropout": {"model.dropout": 0.3},
     "inner-dropout": {"model.attention_dropout": 0.1, "model.activation_dropout": 0.1},
     "post-norm": {"model.norm": "post"},
-    "2000-pieces": {"model.vocab_size": 2000},
-    "8000-pieces": {"model.vocab_size": 8000},
-    "two-vocabularies": {"model.source_vocab_size": 4000},
+    "4000-pieces": {"model.vocab_size": 4000},
+    "20000-pieces": {"model.vocab_size": 20_000},
+    "two-vocabularies": {"model.source_vocab_size": 10_000},
     "wider": {"model.dim": 192, "model.hidden_dim": 384},
     LOWER_CASED: {},
 }

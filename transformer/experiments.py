@@ -38,12 +38,12 @@ def quickstart() -> Config:
 def multi30k() -> Config:
     """English to German image captions, with the small network of Wu et al. 2021.
 
-    1.8 M parameters. 65 minutes of CPU time in all, about 4,300 tokens/s on two quiet
-    cores. test2016: sacreBLEU 37.8 (cased, 13a), chrF 62.0, beam 4. One seed.
+    2.6 M parameters. 20 minutes on one core of an Intel Xeon with AMX in bfloat16, 8,800
+    tokens/s. test2016: sacreBLEU 39.1 (cased, 13a), chrF 63.4, beam 4. One seed.
     """
     return Config(
         model=ModelConfig(
-            vocab_size=4000,
+            vocab_size=10_000,
             dim=128,
             hidden_dim=256,
             num_heads=4,
