@@ -9,6 +9,7 @@ exactly where it stopped.
 """
 
 import difflib
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -79,7 +80,8 @@ def main(console: Console) -> None:
     first, *more = folder.describe(command.out).targets
     to = f" --to {first}" if more else ""
     console.print(f"\nHow it learned:  {command.out / run.FILE}")
-    console.print(f'Try it:  python translate.py {command.out}{to} "how are you"')
+    there = shlex.quote(str(command.out))
+    console.print(f'Try it:  python translate.py {there}{to} "how are you"')
 
 
 if __name__ == "__main__":

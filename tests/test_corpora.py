@@ -337,9 +337,20 @@ def test_a_corpus_may_say_more_than_its_name(spelled, expected):
     assert corpora.parse(spelled, "en", "hi") == expected
 
 
+def test_what_the_system_cannot_look_at_is_named():
+    for name in ("x" * 300, f"{'x' * 300}.tsv"):
+        fails(Corpus(name, "en", "de"), name, "cannot be read: File name too long")
+
+
 @pytest.mark.parametrize(
     ("spelled", "reason"),
-    [("a:de-de", "between 'de' and itself"), ("a@0", "weight 0"), ("", "names no")],
+    [
+        ("a:de-de", "between 'de' and itself"),
+        ("a@0", "weight 0"),
+        (f"a@{'9' * 400}", "weight inf"),
+        ("unk=a", "a token of every tokenizer"),
+        ("", "names no"),
+    ],
 )
 def test_a_corpus_that_cannot_be_is_refused(spelled, reason):
     with pytest.raises(InputError, match=reason):

@@ -312,7 +312,8 @@ def test_tokenizers_may_learn_from_a_sample_of_pairs(tmp_path, count):
 def test_the_fingerprint_is_that_of_the_training_files(tmp_path):
     cfg = settings(tmp_path, GOOD)
     expected = corpora.fingerprint(Corpus(cfg.data.train[0], "en", "de"))
-    assert dataset.prepare(cfg).fingerprint == expected
+    found = dataset.prepare(cfg).fingerprint
+    assert found == expected | {dataset.KEPT: found[dataset.KEPT]}
 
 
 def test_an_error_in_the_validation_files_comes_before_any_work(tmp_path):
@@ -536,6 +537,28 @@ def test_the_same_files_in_another_order_or_direction_are_another_store(tmp_path
         data = dataset.prepare(replace(cfg, data=replace(cfg.data, train=train)), known)
         assert len(decoded(data)) == len(decoded(before)) + 5
     assert decoded(data)[5:] == decoded(before)
+
+
+def test_a_pair_may_come_again_in_another_language(tmp_path):
+    """As a sentence that Portuguese has on both sides of the ocean."""
+    cfg = settings(tmp_path, GOOD)
+    (name,) = cfg.data.train
+    (tmp_path / "train.nl").write_text((tmp_path / "train.de").read_text("utf-8"))
+    both = replace(cfg, data=replace(cfg.data, train=(name, f"{name}:en-nl")))
+    assert len(decoded(dataset.prepare(both))) == 2 * len(GOOD)
+
+
+def test_pairs_to_evaluate_with_that_lack_a_side_are_counted(tmp_path):
+    for side, text in ("en", "a\n\nb\n"), ("de", "x\n\n\n"):
+        (tmp_path / f"held.{side}").write_text(text)
+    [held] = dataset.held(settings(tmp_path, GOOD).data, [str(tmp_path / "held")])
+    assert (held.pairs, held.left_out) == ([("a", "x")], 2)
+
+
+def test_a_corpus_is_evaluated_with_once(tmp_path):
+    cfg = settings(tmp_path, GOOD)
+    with pytest.raises(InputError, match="named twice to evaluate with"):
+        dataset.held(cfg.data, cfg.data.valid * 2)
 
 
 @pytest.mark.parametrize("name", ["x:en-fr", "bt=valid", "valid@2"])

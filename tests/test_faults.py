@@ -74,10 +74,25 @@ def test_a_good_pair_does_not(rule, source, target):
         ("狗", "пас pas", ("zh_Hans", "sr")),
         ("whatever", "что", ("xx", "unknown")),
         ("in the year १२३४", "वर्ष 1234", ("en", "hi")),
+        ("пас", "кітап kitap", ("srp_Cyrl", "kk")),
+        ("kitob", "китоб", ("uz_Latn", "uz")),
     ],
 )
 def test_languages_may_be_in_their_scripts(source, target, languages):
     assert not broken("script", source, target, languages)
+
+
+def test_a_language_may_name_its_script():
+    assert broken("script", "kitob", "house", ("uz_Cyrl", "en"))
+
+
+def test_numbers_may_be_grouped_as_in_india():
+    assert not broken("numbers", "1,00,000 rupees", "१००००० रुपये", ("en", "hi"))
+    assert broken("numbers", "10,20 people", "1020", ("en", "de"))
+
+
+def test_half_a_letter_is_a_lost_one():
+    assert broken("encoding", "\ud83d hi there", "hallo")
 
 
 @given(st.text(st.sampled_from("".join(MOJIBAKE_CATEGORIES.values()) + "ab क漢")))

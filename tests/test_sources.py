@@ -19,6 +19,7 @@ from sites import serving
 from transformer import corpora, store
 from transformer.corpora import Corpus
 from transformer.errors import InputError
+from transformer.sources import hub, web
 
 PAIRS = [("a dog", "ein Hund"), ("tab\tand “quotes”", "„drei“ –"), ("", "leer")]
 PLAIN = PAIRS[:1] + PAIRS[2:]
@@ -140,6 +141,12 @@ def test_files_stay_in_the_cache_whatever_their_address(site, cache, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"cache"}
 
 
+def test_an_address_may_be_as_long_as_it_likes(cache):
+    place = web.place(f"https://a.b/x.tsv?Signature={'s' * 400}")
+    assert max(map(len, place.parts)) <= web.LONGEST
+    assert place != web.place(f"https://a.b/x.tsv?Signature={'s' * 401}")
+
+
 def test_a_file_put_where_the_message_says_is_taken():
     name = "http://no-such-host.invalid/a.tsv"
     with pytest.raises(InputError) as caught:
@@ -226,9 +233,12 @@ def test_a_set_in_the_form_of_the_hub_is_read_by_its_library(hub_set):
 
 
 def test_a_set_of_the_hub_is_read_once(hub_set, monkeypatch):
-    before = read(f"hf:{hub_set}/de-en")
-    (hub_set / "README.md").unlink()
-    assert read(f"hf:{hub_set}/de-en") == before
+    with monkeypatch.context() as patch:
+        before = read(f"hf:{hub_set}/de-en")
+        patch.setattr(hub, "rows", pytest.fail)
+        assert read(f"hf:{hub_set}/de-en") == before
+    (hub_set / "train.jsonl").write_bytes(RECORDS.splitlines()[0])
+    assert read(f"hf:{hub_set}/de-en") == before[:1]  # of a folder that has changed
 
 
 def test_what_a_set_of_the_hub_does_not_have_is_said(hub_set, cache):

@@ -395,6 +395,12 @@ def test_a_run_goes_on_from_the_weights_it_began_with(cfg, uninterrupted, tmp_pa
         fit(cfg, tmp_path / "child", uninterrupted, QUIET)
 
 
+def test_a_folder_that_orbax_would_take_for_a_pattern_is_refused(cfg, tmp_path):
+    with pytest.raises(InputError, match=r"\[2\].* Name another --out"):
+        fit(cfg, tmp_path / "run [2]", None, QUIET)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_that_is_no_run_is_not_touched(cfg, tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="is no run"):

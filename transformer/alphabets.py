@@ -4,15 +4,18 @@ import unicodedata
 from functools import cache
 
 SCRIPTS = {
-    "ARABIC": "ar arb arz azb ckb fa fas pes prs ps pus sd snd ug uig ur urd",
+    "ARABIC": (
+        "ar arb arz azb ckb fa fas kk kaz ku kmr pa pan pes prs ps pus sd snd ug uig "
+        "ur urd"
+    ),
     "ARMENIAN": "hy hye",
     "BENGALI": "as asm bn ben mni",
     "CJK": "ja jpn yue zh zho cmn wuu",
     "CYRILLIC": (
-        "ab ba bak be bel bg bul ce cv kk kaz ky kir mk mkd mn mon os ru rus sr srp "
-        "tg tgk tt tat uk ukr"
+        "ab az aze ba bak be bel bg bul ce cv kk kaz ky kir mk mkd mn mon os ru rus sr "
+        "srp tg tgk tk tuk tt tat uk ukr uz uzb uzn"
     ),
-    "DEVANAGARI": "awa bho hi hin hne mag mai mr mar ne nep npi sa san",
+    "DEVANAGARI": "awa bho hi hin hne mag mai mr mar ne nep npi sa san sd snd",
     "ETHIOPIC": "am amh ti tir",
     "GEORGIAN": "ka kat",
     "GREEK": "el ell",
@@ -29,8 +32,8 @@ SCRIPTS = {
         "af afr an arg ast az aze azj bm bos br bre bs ca cat ceb co cos cs ces cy "
         "cym da dan de deu en eng eo epo es spa et est eu eus ff fi fin fil fo fao "
         "fr fra fur fy fry ga gle gd gla gl glg gn grn ha hau hr hrv hsb ht hat hu "
-        "hun id ind ig ibo is isl it ita jv jav kl kal ku kmr la lat lb ltz li lim "
-        "ln lin lt lit lv lav lvs mg mlg mi mri ms msa mt mlt nb nob nl nld nn nno "
+        "hun id ind ig ibo is isl it ita jv jav kk kaz kl kal ku kmr la lat lb ltz li "
+        "lim ln lin lt lit lv lav lvs mg mlg mi mri ms msa mt mlt nb nob nl nld nn nno "
         "no nor ny nya oc oci om orm pl pol pt por qu que rm roh ro ron rw kin sc "
         "srd sk slk sl slv sm smo sn sna so som sq sqi als sr srp st sot su sun sv "
         "swe sw swa tk tuk tl tgl tn tsn to ton tr tur ts tso uz uzb uzn vec vi vie "
@@ -46,6 +49,24 @@ SCRIPTS = {
     "TIBETAN": "bo bod dz dzo",
 }
 """Languages by script, which is the first word of Unicode's names of its letters."""
+
+
+SUBTAGS = {
+    "arab": "ARABIC",
+    "beng": "BENGALI",
+    "cyrl": "CYRILLIC",
+    "deva": "DEVANAGARI",
+    "ethi": "ETHIOPIC",
+    "grek": "GREEK",
+    "hans": "CJK",
+    "hant": "CJK",
+    "hebr": "HEBREW",
+    "latn": "LATIN",
+    "mtei": "MEETEI",
+    "olck": "OL",
+    "tfng": "TIFINAGH",
+}
+"""Scripts by what names them behind a language that may have several (ISO 15924)."""
 
 
 class _Letters(dict[int, str | None]):
@@ -65,8 +86,11 @@ class _Letters(dict[int, str | None]):
 
 @cache
 def scripts(language: str) -> frozenset[str]:
-    """Those of a language by its code, as hi, en-GB or zh_Hans; none if unknown."""
-    code = language.replace("_", "-").split("-")[0].lower()
+    """Those of a language by its code, as hi, en-GB or srp_Cyrl; none if unknown."""
+    code, *rest = language.lower().replace("_", "-").split("-")
+    for part in rest:
+        if part in SUBTAGS:
+            return frozenset({SUBTAGS[part]})
     return frozenset(script for script, of in SCRIPTS.items() if code in of.split())
 
 

@@ -80,7 +80,7 @@ class DataConfig:
     """Shares of the corpora go with their sizes to the power of one over this: 1 takes
     every pair equally often, 5 and more bring small corpora to the fore."""
     max_length: int = 128
-    """Pairs with more tokens than this on a side are left out, and reported."""
+    """Pairs with more tokens on a side, tags and the end included, are left out."""
     tokens: int | Literal["auto"] = 4096
     """Target positions of a batch, padding included; auto takes as many as fit."""
     accumulate: int = 1

@@ -21,6 +21,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from itertools import chain, count, zip_longest
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +31,8 @@ from transformer.compression import DAMAGED, OPENERS
 from transformer.errors import InputError
 
 PHRASEBOOK = "phrasebook:"
+
+SPECIAL = ("pad", "s", "unk")
 
 _SPELLING = re.compile(
     r"(?:(?P<tag>[A-Za-z]\w*)=)?(?P<name>.+?)"
@@ -78,10 +81,15 @@ def parse(spelled: str, source: str, target: str) -> Corpus:
             f"The corpus {spelled!r} is between {corpus.source!r} and itself; name two "
             "languages, as in a:en-de."
         )
-    if not corpus.weight:
+    if corpus.tag in SPECIAL:
         raise InputError(
-            f"The corpus {spelled!r} has weight 0 and would never be read; leave it "
-            "out, or give it a weight above zero."
+            f"The tag of the corpus {spelled!r} is a token of every tokenizer: "
+            f"{', '.join(SPECIAL)} are none to choose. Name another."
+        )
+    if not 0 < corpus.weight < inf:
+        raise InputError(
+            f"The corpus {spelled!r} has the weight {corpus.weight:g}; leave it "
+            "out, or give it one above zero, and finite."
         )
     return corpus
 
@@ -120,8 +128,11 @@ def fingerprint(corpus: Corpus) -> dict[str, str]:
         return {corpus.name: hashlib.sha256(text.encode()).hexdigest()}
     marks = {}
     for path in files(corpus):
-        with path.open("rb") as file:
-            marks[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+        try:
+            with path.open("rb") as file:
+                marks[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise _unreadable(path, error) from error
     return marks
 
 
@@ -179,8 +190,9 @@ def _phrasebook(corpus: Corpus) -> list[Pair]:
     languages = corpus.source, corpus.target
     if languages not in (("en", "hi"), ("hi", "en")):
         raise InputError(
-            f"The phrasebook has English and Hindi, not {corpus.source!r} and "
-            f"{corpus.target!r}. Name your own corpus with data.train and data.valid."
+            f"{corpus.name} is in English and Hindi, not {corpus.source!r} and "
+            f"{corpus.target!r}. Name your own corpora as data.train, data.valid and "
+            "data.test."
         )
     part = corpus.name.removeprefix(PHRASEBOOK)
     splits = _splits()
@@ -197,15 +209,26 @@ def _format(path: Path) -> str:
 
 
 def _existing(path: Path) -> Path:
-    if not path.is_file():
+    if not _is_file(path):
         raise InputError(f"{path} does not exist.")
     return path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:  # its name is too long, or a folder must not be searched
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path} cannot be read: {error.strerror}.")
 
 
 def _found(name: str) -> Path:
     """The file of that name, or the compressed one."""
     for suffix in ("", *OPENERS):
-        if (path := Path(name + suffix)).is_file():
+        if _is_file(path := Path(name + suffix)):
             return path
     endings = ", ".join(OPENERS)
     raise InputError(f"{name} does not exist, nor with {endings} behind it.")

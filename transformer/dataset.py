@@ -36,6 +36,8 @@ class Held(NamedTuple):
 
     corpus: Corpus
     pairs: list[Pair]
+    left_out: int
+    """Pairs without text on one side."""
 
 
 class Dataset(NamedTuple):
@@ -71,14 +73,19 @@ def held(cfg: DataConfig, names: Sequence[str]) -> list[Held]:
     """The pairs of each corpus that have text on both sides.
 
     Raises:
-        InputError: if a corpus has none, or a tag or weight, which mean nothing here.
+        InputError: if a corpus has none, or a tag or weight, which mean nothing here;
+            or if one is named twice.
     """
-    return [_held(corpora.parse(name, cfg.source, cfg.target)) for name in names]
+    found = [corpora.parse(name, cfg.source, cfg.target) for name in names]
+    for corpus in found:
+        if found.count(corpus) > 1:
+            raise InputError(f"The corpus {corpus} is named twice to evaluate with.")
+    return [_held(corpus) for corpus in found]
 
 
 def check(several: Sequence[Held], targets: Collection[str]) -> None:
     """Raises `InputError` for pairs in a language that the model does not learn."""
-    for corpus, _ in several:
+    for corpus in (one.corpus for one in several):
         if corpus.target not in targets:
             raise InputError(
                 f"The corpus {corpus} is to evaluate with, but the model learns to "
@@ -93,10 +100,11 @@ def _held(corpus: Corpus) -> Held:
             f"The corpus {corpus} is to evaluate with; only training corpora have tags "
             "and weights. Leave them out."
         )
-    found = [pair for pair in normalized(corpus) if all(pair)]
+    read = list(normalized(corpus))
+    found = [pair for pair in read if all(pair)]
     if not found:
         raise InputError(f"The corpus {corpus} is empty.")
-    return Held(corpus, found)
+    return Held(corpus, found, len(read) - len(found))
 
 
 def normalized(corpus: Corpus) -> Iterator[Pair]:

@@ -1,6 +1,7 @@
 """Training corpora as token ids, by several processes, part by part."""
 
 import hashlib
+import os
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -39,7 +40,7 @@ def stored(
     segmented = cfg.segmentations, cfg.degree
     key = selection.key([FORMAT, told, list(marks), models, segmented])
     path = store.cache() / "stores" / key
-    if not path.exists():
+    if not os.path.exists(path):
         store.write(path, _parts(cfg, train, kept, tokenizers))
     return store.read(path)
 

@@ -180,11 +180,12 @@ class Evaluator:
 
 def _names(held: Sequence[Held]) -> list[str]:
     """What each set is called in reports: without its folder, if that is enough."""
-    for name_of in (lambda name: Path(name).name, str):
-        names = [f"{name_of(c.name)} {c.source}-{c.target}" for c, _ in held]
-        if len(set(names)) == len(names):
-            return names
-    raise InputError(f"A corpus is named twice to evaluate with: {', '.join(names)}.")
+    corpora = [one.corpus for one in held]
+    short, long = (
+        [f"{name_of(c.name)} {c.direction}" for c in corpora]
+        for name_of in (lambda name: Path(name).name, str)
+    )
+    return short if len(set(short)) == len(short) else long
 
 
 def _greetings(language: str) -> list[str]:

@@ -20,12 +20,17 @@ MAX_RATIO = 9
 FREE_CHARACTERS = 20
 """Ratios of short sentences say nothing."""
 
+_LOST = re.compile("[\ufffd\ud800-\udfff]")
+"""What stands for letters that are gone: U+FFFD, and halves of surrogate pairs."""
+
 _MISREAD = re.compile("[\x80-\u052f\u2000-\u27ff\ufb00-\uffff]")
 """What one-byte encodings make of others; most scripts have nothing of it."""
 
 _ENTITY = re.compile(r"&(#\d{1,7};|#[xX][0-9a-fA-F]{1,6};|[A-Za-z][A-Za-z0-9]{1,31};)")
 _ELEMENT = re.compile(r"</?[A-Za-z][A-Za-z0-9]*(?:[\s/][^<>]*)?>|<!--")
-_GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:[.,'’ ]\d{3})+(?![\d])")
+_GROUPED = re.compile(
+    r"(?<![\d.,])(?:\d{1,3}(?:[.,'’٬ ]\d{3})+|\d{1,2}(?:,\d{2})+,\d{3})(?!\d)"
+)
 _NUMBER = re.compile(r"\d{1,18}")
 
 
@@ -55,7 +60,7 @@ def ratio(pair: Candidate) -> bool:
 
 
 def encoding(pair: Candidate) -> bool:
-    """Bytes were lost (U+FFFD), or read in a wrong encoding, as in “fÃ¼r”.
+    """Letters were lost (U+FFFD), or read in a wrong encoding, as in “fÃ¼r”.
 
     Asked of the raw text, as some of what wrong encodings leave is no text.
     """
@@ -63,9 +68,11 @@ def encoding(pair: Candidate) -> bool:
 
 
 def _garbled(text: str) -> bool:
-    if text.isascii() or not _MISREAD.search(text):
+    if text.isascii():
         return False
-    return "\N{REPLACEMENT CHARACTER}" in text or is_bad(text)
+    if _LOST.search(text):
+        return True
+    return bool(_MISREAD.search(text)) and is_bad(text)
 
 
 def script(pair: Candidate) -> bool:
@@ -95,7 +102,7 @@ def numbers(pair: Candidate) -> bool:
 
 
 def _numbers(text: str) -> Counter[int]:
-    """1,000 and 1.000 and १००० are one number; 2.5 and 2,5 are two."""
+    """1,00,000 and 100.000 and १००००० are one number; 2.5 and 2,5 are two."""
     text = _GROUPED.sub(lambda found: re.sub(r"\D", "", found[0]), text)
     return Counter(map(int, _NUMBER.findall(text)))
 
@@ -125,4 +132,4 @@ def _findings(raw: Pair, languages: Pair) -> tuple[int, int, int, int]:
     pair = Candidate(raw, texts, languages)
     broken = sum(1 << bit for bit, rule in enumerate(ALONE) if RULES[rule](pair))
     one, other = map(loose_mark, texts, languages)
-    return broken, marks.mark(f"{source}\t{target}"), one, other
+    return broken, marks.mark("\t".join((*languages, source, target))), one, other

@@ -54,8 +54,8 @@ def fit(
         InputError: for files and settings that cannot work; nothing is written then.
         Interrupted: after SIGINT or SIGTERM; the state is saved.
     """
-    if report is not None and not report.parent.is_dir():
-        raise InputError(f"{report.parent} is no folder to write {report.name} to.")
+    if report is not None and (report.is_dir() or not report.parent.is_dir()):
+        raise InputError(f"{report} cannot be written: name a file in a folder.")
     if init_from is not None:
         cfg = finetuning.inherited(cfg, folder.describe(init_from))
     there = parallel.make(mesh)
@@ -66,6 +66,11 @@ def fit(
     learnt = dataset.training(cfg.data)
     dataset.check(test, dataset.targets(learnt, data.tokenizers))
     console.print(data.report.render())
+    for one in (*data.valid, *test):
+        if one.left_out:
+            console.print(
+                f"{one.corpus}: left out are {one.left_out:,} with an empty side."
+            )
     if report is not None and processes.first():
         pages.write(report, _page(cfg, data))
     objective = build(cfg, data.tokenizers, there)
@@ -86,7 +91,9 @@ def _prepare(cfg: Config, path: Path, init_from: Path | None) -> Dataset:
 
 
 def _page(cfg: Config, data: Dataset) -> str:
-    languages = cfg.data.source, cfg.data.target
+    directions = {(one.source, one.target) for one in dataset.training(cfg.data)}
+    several = len(directions) > 1
+    languages = ("source", "target") if several else directions.pop()
     return corpus.page(", ".join(cfg.data.train), languages, data.report)
 
 
@@ -105,7 +112,12 @@ def _known(cfg: Config, path: Path, init_from: Path | None) -> Tokenizers | None
 
 
 def _check_settings(cfg: Config, path: Path) -> None:
-    """Raises `InputError` if `path` holds other settings, or no run."""
+    """Raises `InputError` if `path` holds other settings, or no run, or cannot be."""
+    if any(letter in str(path.resolve()) for letter in "*?["):
+        raise InputError(
+            f"{path.resolve()} has *, ? or [ in it, which Orbax, who writes the "
+            "checkpoints, takes for a pattern. Name another --out."
+        )
     if folder.begun(path):
         changed = settings.differences(folder.describe(path).config, cfg)
         if changed:
@@ -128,7 +140,8 @@ def _describe(cfg: Config, path: Path, data: Dataset, init_from: Path | None) ->
     vocabulary = data.tokenizers.source.size, data.tokenizers.target.size
     directions = finetuning.directions(cfg.data, init_from)
     made = Description(cfg, vocabulary, data.fingerprint, directions, parent)
-    folder.create(path, made, data.tokenizers)
+    if processes.first():
+        folder.create(path, made, data.tokenizers)
 
 
 def _check_data(path: Path, before: dict[str, str], now: dict[str, str]) -> None:

@@ -1,5 +1,6 @@
 """Tokenizers for training corpora: what they learn from, and where they are kept."""
 
+import os
 from collections.abc import Collection, Sequence
 from functools import partial
 from itertools import chain, compress, cycle, islice
@@ -35,7 +36,7 @@ def learn(
     settings = [data.tokenizer, data.temperature, *sizes]
     key = selection.key([FORMAT, told, list(marks), settings])
     path = store.cache() / "tokenizers" / key
-    if not path.exists():
+    if not os.path.exists(path):
         store.make(path, _learn(cfg, train, kept).save)
     return tokenizer.load_both(path)
 

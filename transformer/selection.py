@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import partial
@@ -16,7 +17,7 @@ from transformer.corpora import Corpus
 from transformer.errors import InputError
 from transformer.marks import Marks
 
-FORMAT = 1
+FORMAT = 2
 """Raised when a rule changes, so that selections by the old one are not used."""
 
 
@@ -45,7 +46,7 @@ def select(
     ]
     name = key([FORMAT, read, _digest(held_out), sorted(dropping)])
     path = store.cache() / "selections" / name
-    if not path.exists():
+    if not os.path.exists(path):  # Path's raises where a folder may not be searched
         cleaner = Cleaner(dropping, held_out)
         found = [_clean(corpus, cleaner) for corpus in train]
         store.make(path, partial(_write, found=found))

@@ -59,5 +59,6 @@ def told(
     # Of the Hub, sacreBLEU and MTData, whose errors have no class in common; sacreBLEU
     # ends the program.
     except (Exception, SystemExit) as error:
-        reasons = filter(None, map(str, (error, error.__cause__)))
+        causes = filter(None, (error, error.__cause__))
+        reasons = filter(None, map(str, causes))
         raise downloads.missing(name, ": ".join(reasons), path, form) from error

@@ -3,6 +3,7 @@
 That takes seconds to import and is an extra, so it is left alone until it is needed.
 """
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ def files(name: str, languages: tuple[str, str]) -> list[Path]:
             "configuration of a set is mostly named default."
         )
     split = split or "train"
-    path = copies.place("hf", repository, configuration, f"{split}.jsonl")
+    state = _state(Path(repository))
+    path = copies.place("hf", repository, *state, configuration, f"{split}.jsonl")
     if not path.is_file():
 
         def read() -> Iterator[dict[str, Any]]:
@@ -34,6 +36,16 @@ def files(name: str, languages: tuple[str, str]) -> list[Path]:
         form = ", as the library's to_json writes it"
         copies.write(path, copies.told(read, name, path, form))
     return [path]
+
+
+def _state(folder: Path) -> list[str]:
+    """What changes when a folder does; nothing of a set that is on the Hub."""
+    if not folder.is_dir():
+        return []
+    every = sorted(path for path in folder.rglob("*") if path.is_file())
+    stats = [(str(path.resolve()), path.stat()) for path in every]
+    told = repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
+    return [hashlib.sha256(told.encode()).hexdigest()]
 
 
 def rows(repository: str, configuration: str, split: str) -> Iterator[dict[str, Any]]:

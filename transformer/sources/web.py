@@ -1,5 +1,6 @@
 """Files at an address, one or two, with their checksums."""
 
+import hashlib
 import re
 import string
 from collections.abc import Sequence
@@ -12,6 +13,9 @@ from transformer.errors import InputError
 
 LANGUAGE = "{}"
 """Stands in an address for the language of a side."""
+
+LONGEST = 200
+"""Letters of the name of a file or folder; signed addresses can have more."""
 
 FORMATS = re.compile(r".+\.(tsv|jsonl)(\.(gz|xz|zst|bz2))?")
 
@@ -36,8 +40,13 @@ def place(url: str) -> Path:
     """Where the file of an address is kept, or may be put by hand."""
     parts = _parts(url)
     names = filter(None, [parts.netloc, parts.query, *parts.path.split("/")])
-    kept = (quote(each, safe="") for each in names if each not in (".", ".."))
+    kept = (_short(quote(each, safe="")) for each in names if each not in (".", ".."))
     return store.cache().joinpath("downloads", *kept)
+
+
+def _short(name: str) -> str:
+    """As it is, or what stands for it where it is too long for a file's name."""
+    return name if len(name) <= LONGEST else hashlib.sha256(name.encode()).hexdigest()
 
 
 def _parts(url: str) -> SplitResult:
