@@ -85,6 +85,11 @@ def _prepare(cfg: Config, path: Path, init_from: Path | None) -> Dataset:
     return data
 
 
+def _going_on(path: Path) -> bool:
+    """Whether there is a run to go on with; others find what process 0 has made."""
+    return folder.begun(path) if processes.first() else folder.exists(path)
+
+
 def _page(cfg: Config, data: Dataset) -> str:
     languages = cfg.data.source, cfg.data.target
     return corpus.page(", ".join(cfg.data.train), languages, data.report)
@@ -92,7 +97,7 @@ def _page(cfg: Config, data: Dataset) -> str:
 
 def _known(cfg: Config, path: Path, init_from: Path | None) -> Tokenizers | None:
     """The tokenizers of the run, or those that it inherits."""
-    if folder.begun(path):
+    if _going_on(path):
         return tokenizer.load_both(path)
     if init_from is not None:
         return finetuning.tokenizers(cfg.data, init_from)
@@ -106,7 +111,7 @@ def _known(cfg: Config, path: Path, init_from: Path | None) -> Tokenizers | None
 
 def _check_settings(cfg: Config, path: Path) -> None:
     """Raises `InputError` if `path` holds other settings, or no run."""
-    if folder.begun(path):
+    if _going_on(path):
         changed = settings.differences(folder.describe(path).config, cfg)
         if changed:
             raise InputError(
@@ -121,7 +126,7 @@ def _check_settings(cfg: Config, path: Path) -> None:
 def _describe(cfg: Config, path: Path, data: Dataset, init_from: Path | None) -> None:
     """Makes the model folder, or checks that a run goes on with what it began with."""
     parent = weights.version(init_from) if init_from else ""
-    if folder.begun(path):
+    if _going_on(path):
         before = folder.describe(path)
         _check_data(path, before.data, data.fingerprint)
         return _check_parent(path, before.parent, parent)
