@@ -465,5 +465,6 @@ def test_a_batch_that_does_not_fit_says_what_to_change(cfg):
     exhausted = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
     message = str(update.too_large(exhausted, cfg.data))
     assert "data.tokens=128" in message and "data.accumulate" in message
+    assert "if a checkpoint is saved already, with another --out" in message
     other = jax.errors.JaxRuntimeError("INTERNAL: bug")
     assert update.too_large(other, cfg.data) is other

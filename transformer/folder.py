@@ -39,7 +39,7 @@ class Description(NamedTuple):
     vocabulary: tuple[int, int]
     """Pieces that the tokenizers found, source and target."""
     data: dict[str, str]
-    """SHA-256 of the training files."""
+    """SHA-256 of the training files, and what follows from validation and test sets."""
     directions: tuple[Direction, ...]
     """What it learnt to translate, from which language into which."""
     parent: str | None = None
