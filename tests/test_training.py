@@ -397,8 +397,9 @@ def test_other_processes_take_what_the_first_has_made_and_write_nothing(
     monkeypatch.setattr(processes, "first", lambda: False)
     monkeypatch.setattr(folder, "create", lambda *_: pytest.fail("written again"))
     _prepare(cfg, tmp_path / "run", None)
-    with (tmp_path / "own.en").open("a") as en, (tmp_path / "own.de").open("a") as de:
-        print("the dog", file=en), print("der Hund", file=de)
+    for side in (".en", ".de"):
+        with (tmp_path / f"own{side}").open("a") as more:
+            more.write("Mustermann\n")
     with pytest.raises(InputError, match="data has changed"):
         _prepare(cfg, tmp_path / "run", None)
 
