@@ -152,7 +152,8 @@ def _check_parent(path: Path, before: str | None, now: str) -> None:
     if now and before not in (now, None):
         raise InputError(
             f"{path} was begun {'with other' if before else 'without'} weights "
-            "of --init-from. Leave it out to continue, or name another --out."
+            "of --init-from. Leave it out to continue, with the network's settings as "
+            "config.json has them, or name another --out."
         )
 
 
