@@ -81,6 +81,17 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         folder.create(tmp_path / "file" / "model", DESCRIPTION, JOINT)
 
 
+def test_a_folder_that_cannot_be_looked_into_is_named(tmp_path):
+    with pytest.raises(InputError, match="cannot be read: File name too long"):
+        folder.vacant(tmp_path / ("x" * 300))
+
+
+def test_no_run_begins_in_a_model_of_another_program(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "marian"}')
+    (tmp_path / "tokenizer.model").write_text("theirs")
+    assert not folder.vacant(tmp_path)
+
+
 def test_a_run_may_begin_where_nothing_was_learnt_and_nothing_is_lost(model, tmp_path):
     assert folder.vacant(model) and folder.vacant(tmp_path / "new")
     (model / "weights").mkdir()

@@ -1,11 +1,13 @@
 """Two processes train as one does, whatever becomes of one of them, or of both."""
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -108,9 +110,25 @@ def test_flags_that_say_too_little_or_too_much_are_refused(flags, message):
         processes.connect(Processes(**flags))
 
 
+@pytest.mark.parametrize("mine", [False, True])
+@pytest.mark.parametrize("theirs", [False, True])
+def test_what_one_of_several_processes_was_told_all_know(monkeypatch, mine, theirs):
+    said = {}
+    client = SimpleNamespace(
+        key_value_set=said.__setitem__,
+        blocking_key_value_get=lambda key, _: said.get(key, json.dumps(theirs)),
+    )
+    monkeypatch.setattr(processes, "several", lambda: True)
+    monkeypatch.setattr(processes, "_client", lambda: client)
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    assert processes.known(told=mine) == (mine or theirs)
+    assert list(said.values()) == [json.dumps(mine)]
+
+
 def test_alone_there_is_nobody_to_wait_for():
     processes.connect(Processes())
     processes.meet()
     assert processes.first() and not processes.several()
     assert processes.agreed([1, "two"]) == [1, "two"]
+    assert processes.known(told=True) and not processes.known(told=False)
     assert processes.in_turn(lambda: 3) == 3

@@ -21,6 +21,7 @@ from transformer import (
     folder,
     optimizers,
     parallel,
+    processes,
     tokenizer,
     training,
     update,
@@ -28,6 +29,7 @@ from transformer import (
 )
 from transformer.config import DataConfig, OptimizerConfig, TrainingConfig
 from transformer.errors import InputError
+from transformer.fit import _prepare
 from transformer.fit import fit as fit_on
 from transformer.loading import load
 
@@ -384,6 +386,24 @@ def test_a_run_that_learnt_nothing_may_begin_otherwise(cfg, uninterrupted, tmp_p
     assert_same(everything(path, cfg), everything(uninterrupted, cfg))
 
 
+def test_other_processes_take_what_the_first_has_made_and_write_nothing(
+    cfg, corpus, tmp_path, monkeypatch
+):
+    for side in (".en", ".de"):
+        shutil.copy(corpus.with_suffix(side), tmp_path / f"own{side}")
+    data = dataclasses.replace(cfg.data, train=(str(tmp_path / "own"),))
+    cfg = dataclasses.replace(cfg, data=data)
+    _prepare(cfg, tmp_path / "run", None)
+    monkeypatch.setattr(processes, "first", lambda: False)
+    monkeypatch.setattr(folder, "create", lambda *_: pytest.fail("written again"))
+    _prepare(cfg, tmp_path / "run", None)
+    for side in (".en", ".de"):
+        with (tmp_path / f"own{side}").open("a") as more:
+            more.write("Mustermann\n")
+    with pytest.raises(InputError, match="data has changed"):
+        _prepare(cfg, tmp_path / "run", None)
+
+
 def test_a_run_goes_on_from_the_weights_it_began_with(cfg, uninterrupted, tmp_path):
     cfg, path = with_training(cfg, steps=4, eval_every=4), tmp_path / "run"
     fit(cfg, path, None, QUIET)
@@ -452,5 +472,6 @@ def test_a_batch_that_does_not_fit_says_what_to_change(cfg):
     exhausted = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
     message = str(update.too_large(exhausted, cfg.data))
     assert "data.tokens=128" in message and "data.accumulate" in message
+    assert "if a checkpoint is saved already, with another --out" in message
     other = jax.errors.JaxRuntimeError("INTERNAL: bug")
     assert update.too_large(other, cfg.data) is other

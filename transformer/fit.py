@@ -68,9 +68,7 @@ def fit(
     console.print(data.report.render())
     for one in (*data.valid, *test):
         if one.left_out:
-            console.print(
-                f"{one.corpus}: left out are {one.left_out:,} with an empty side."
-            )
+            console.print(f"{one.corpus}: {one.left_out:,} pairs lack a side.")
     if report is not None and processes.first():
         pages.write(report, _page(cfg, data))
     objective = build(cfg, data.tokenizers, there)
@@ -90,6 +88,11 @@ def _prepare(cfg: Config, path: Path, init_from: Path | None) -> Dataset:
     return data
 
 
+def _going_on(path: Path) -> bool:
+    """Whether there is a run to go on with; others find what process 0 has made."""
+    return folder.begun(path) if processes.first() else folder.exists(path)
+
+
 def _page(cfg: Config, data: Dataset) -> str:
     directions = {(one.source, one.target) for one in dataset.training(cfg.data)}
     several = len(directions) > 1
@@ -99,7 +102,7 @@ def _page(cfg: Config, data: Dataset) -> str:
 
 def _known(cfg: Config, path: Path, init_from: Path | None) -> Tokenizers | None:
     """The tokenizers of the run, or those that it inherits."""
-    if folder.begun(path):
+    if _going_on(path):
         return tokenizer.load_both(path)
     if init_from is not None:
         return finetuning.tokenizers(cfg.data, init_from)
@@ -118,7 +121,7 @@ def _check_settings(cfg: Config, path: Path) -> None:
             f"{path.resolve()} has *, ? or [ in it, which Orbax, who writes the "
             "checkpoints, takes for a pattern. Name another --out."
         )
-    if folder.begun(path):
+    if _going_on(path):
         changed = settings.differences(folder.describe(path).config, cfg)
         if changed:
             raise InputError(
@@ -133,7 +136,7 @@ def _check_settings(cfg: Config, path: Path) -> None:
 def _describe(cfg: Config, path: Path, data: Dataset, init_from: Path | None) -> None:
     """Makes the model folder, or checks that a run goes on with what it began with."""
     parent = weights.version(init_from) if init_from else ""
-    if folder.begun(path):
+    if _going_on(path):
         before = folder.describe(path)
         _check_data(path, before.data, data.fingerprint)
         return _check_parent(path, before.parent, parent)
@@ -160,7 +163,8 @@ def _check_parent(path: Path, before: str | None, now: str) -> None:
     if now and before not in (now, None):
         raise InputError(
             f"{path} was begun {'with other' if before else 'without'} weights "
-            "of --init-from. Leave it out to continue, or name another --out."
+            "of --init-from. Leave it out to continue, with the network's settings as "
+            "config.json has them, or name another --out."
         )
 
 

@@ -39,7 +39,7 @@ class Description(NamedTuple):
     vocabulary: tuple[int, int]
     """Pieces that the tokenizers found, source and target."""
     data: dict[str, str]
-    """SHA-256 of the training files."""
+    """SHA-256 of the training files, and what follows from validation and test sets."""
     directions: tuple[Direction, ...]
     """What it learnt to translate, from which language into which."""
     parent: str | None = None
@@ -91,7 +91,11 @@ def create(path: Path, description: Description, tokenizers: Tokenizers) -> None
 
 
 def exists(path: Path) -> bool:
-    return (path / "config.json").is_file()
+    """Raises `InputError` if that cannot be found out."""
+    try:
+        return (path / "config.json").is_file()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def begun(path: Path) -> bool:
@@ -103,16 +107,25 @@ def begun(path: Path) -> bool:
 def vacant(path: Path) -> bool:
     """Whether a run may begin there: there is nothing, or one that learnt nothing."""
     if exists(path):
-        return not begun(path)
+        return not begun(path) and _ours(path)
     if not path.exists():
         return True
     return path.is_dir() and ((path / DRAFT).exists() or not any(path.iterdir()))
 
 
+def _ours(path: Path) -> bool:
+    """Whether we wrote its config.json; models of other programs have one as well."""
+    try:
+        describe(path)
+    except InputError:
+        return False
+    return True
+
+
 def describe(path: Path) -> Description:
     """Raises `InputError` if `path` is no model folder, or one of a newer version."""
     file = path / "config.json"
-    if not file.is_file():
+    if not exists(path):
         raise InputError(f"{path} is no model folder: it has no config.json.")
     try:
         content = json.loads(file.read_text("utf-8"))

@@ -35,7 +35,7 @@ def patterns(cfg: Any, name: str) -> None:
     for pattern in getattr(cfg, name):
         try:
             re.compile(pattern)
-        except re.error as error:
+        except (re.error, OverflowError) as error:  # the latter of a{99999999999}
             raise InputError(
                 f"{flag(cfg, name)} has {pattern!r}, which is no regular expression: "
                 f"{error}."

@@ -93,7 +93,7 @@ def first() -> bool:
 def agreed(value: T) -> T:
     """What process 0 passes, in all of them; plain values as JSON has them.
 
-    All processes must call this, `meet` and `in_turn` in the same order.
+    All processes must call this, `known`, `meet` and `in_turn` in the same order.
     """
     if not several():
         return value
@@ -102,6 +102,18 @@ def agreed(value: T) -> T:
         _client().key_value_set(key, json.dumps(value))
         return value
     return json.loads(_client().blocking_key_value_get(key, DAY))
+
+
+def known(*, told: bool) -> bool:
+    """Whether any process was told, in all of them."""
+    if not several():
+        return told
+    key = f"{__name__}/{next(_number)}"
+    _client().key_value_set(f"{key}/{jax.process_index()}", json.dumps(told))
+    keys = [f"{key}/{process}" for process in range(jax.process_count())]
+    return any(
+        [json.loads(_client().blocking_key_value_get(each, DAY)) for each in keys]
+    )
 
 
 def meet() -> None:

@@ -157,7 +157,7 @@ class Run:
 
     def _heed(self, interrupts: Interrupts) -> None:
         """Stops if a signal came when there was no update left to stop after."""
-        if processes.agreed(interrupts.received):
+        if processes.known(told=interrupts.received):
             self._leave(int(self._state.step))
 
     def _stop(self, step: int) -> NoReturn:

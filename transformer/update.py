@@ -144,5 +144,6 @@ def too_large(error: Exception, cfg: DataConfig) -> Exception:
         return error
     return InputError(
         f"A batch of data.tokens={cfg.budget} does not fit into the memory of the "
-        "device. Halve it, and double data.accumulate to keep the size of an update."
+        "device. Halve it, and double data.accumulate to keep the size of an update; "
+        "if a checkpoint is saved already, with another --out."
     )
