@@ -40,6 +40,7 @@ PARTS: dict[str, Settings] = {
     "more-dropout": {"model.dropout": 0.3},
     "inner-dropout": {"model.attention_dropout": 0.1, "model.activation_dropout": 0.1},
     "post-norm": {"model.norm": "post"},
+    "shared-layers": {"model.distinct_layers": 2},
     "4000-pieces": {"model.vocab_size": 4000},
     "20000-pieces": {"model.vocab_size": 20_000},
     "two-vocabularies": {"model.source_vocab_size": 10_000},

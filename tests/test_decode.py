@@ -177,7 +177,7 @@ def test_a_contest_goes_on_without_the_rivals_that_cannot_run(tmp_path):
     assert row.name == decode.OURS and row.ratio == row.same == 1
     assert all(other.name.startswith(decode.OURS) for other in variants)
     assert row.tokens == pytest.approx(FORCED * row.sentences.median)
-    assert len(result["missing"]) == 3
+    assert len(result["missing"]) == 4
     assert "Hugging Face: missing, " in decode.table(result)
 
 

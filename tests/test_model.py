@@ -26,6 +26,7 @@ VARIANTS = {
     "pre-norm learned gelu, two vocabularies": tiny(
         norm="pre", positions="learned", activation="gelu", source_vocab_size=47
     ),
+    "shared layers": tiny(encoder_layers=2, decoder_layers=3, distinct_layers=2),
     "pre-norm rotary swiglu": tiny(norm="pre", positions="rotary", activation="swiglu"),
 }
 EVERY_VARIANT = pytest.mark.parametrize("name", VARIANTS)
@@ -340,6 +341,16 @@ def test_dropout_follows_both_embeddings_and_every_part_of_every_layer(name):
     draws = str(program).count("random_bits[")
     cfg = VARIANTS[name]
     assert draws == 2 + 2 * cfg.encoder_layers + 3 * cfg.decoder_layers
+
+
+def test_layers_that_share_are_layers_that_are_alike():
+    """The third of three with two distinct ones is the first again."""
+    _, variables = make("shared layers")
+    alone: Any = Transformer(tiny(encoder_layers=2, decoder_layers=3))
+    params = variables["params"] | {"decoder_2": variables["params"]["decoder_0"]}
+    found = jit(partial(alone.apply, train=False))({"params": params}, SOURCE, TARGET)
+    expected = forward("shared layers")(SOURCE, TARGET)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_without_dropout_training_is_no_different():

@@ -69,8 +69,9 @@ def test_a_model_alone_is_no_ensemble():
     assert networks.ensemble([model], [params]) == (Alone(model), params)
 
 
-def test_who_is_watched_computes_the_same_and_is_seen_to_look():
-    model, params = make(0)
+@pytest.mark.parametrize("layers", [{}, {"decoder_layers": 2, "distinct_layers": 1}])
+def test_who_is_watched_computes_the_same_and_is_seen_to_look(layers):
+    model, params = make(0, **layers)
     same = distributions(Alone(model), params)
     np.testing.assert_allclose(distributions(Watching(model), params), same, rtol=1e-5)
 
@@ -89,5 +90,5 @@ def test_who_is_watched_computes_the_same_and_is_seen_to_look():
     words = np.asarray(SOURCE)[:, None] > 0
     looked = np.where(words, seen, 0).sum(axis=-1)
     np.testing.assert_allclose(looked, np.full((B, K), 2.0), rtol=1e-5)
-    expected = np.where(words, np.log(np.minimum(seen, 1)), 0).sum(axis=-1)
+    expected = np.where(words, np.log(np.clip(seen, 1e-9, 1)), 0).sum(axis=-1)
     np.testing.assert_allclose(gaps, expected, rtol=1e-4, atol=1e-5)

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from transformer import ModelConfig, Transformer, parallel
+import transformer.model
+from transformer import ModelConfig, Transformer, dropout, parallel
 from transformer.batches import Batch, Packed
 from transformer.losses import Criterion
 from transformer.model import kept
@@ -95,6 +96,24 @@ def test_loss_and_gradients_are_the_same_dropout_included(norm, kind):
     )
     different, _ = loss_and_gradients(norm, kind)(2)
     assert abs(value - different) > 1e-3
+
+
+@KINDS
+def test_layers_that_share_draw_their_own_dropout(kind, monkeypatch):
+    """As many keys as without sharing, of which none comes twice."""
+    keys, real = [], dropout.keep_mask
+
+    def drawn(key, shape, rate):
+        keys.append(jax.random.key_data(key).tobytes())
+        return real(key, shape, rate)
+
+    monkeypatch.setattr(dropout, "keep_mask", drawn)
+    monkeypatch.setattr(transformer.model, "rematerialised", lambda run, kind: run)
+    shared = dataclasses.replace(model("pre", kind).cfg, distinct_layers=1)
+    tokens, rngs = jnp.ones((1, 3), jnp.int32), {"dropout": jax.random.key(0)}
+    network: Any = Transformer(shared, remat=kind)
+    network.apply(parameters("pre"), tokens, tokens, train=True, rngs=rngs)
+    assert len(set(keys)) == len(keys) == 10
 
 
 @KINDS

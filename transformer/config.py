@@ -31,6 +31,9 @@ class ModelConfig:
     num_heads: int = 8
     encoder_layers: int = 6
     decoder_layers: int = 6
+    distinct_layers: int | None = None
+    """Of each side, with parameters of their own, which the others take in turn: 2 of 6
+    make 1 2 1 2 1 2 (Takase & Kiyono 2021, "cycle"). None shares none."""
     dropout: float = 0.1
     attention_dropout: float = 0.0
     """Of the weights of attention."""
@@ -48,6 +51,8 @@ class ModelConfig:
         limits.positive(self, "encoder_layers", "decoder_layers", "max_positions")
         if self.source_vocab_size is not None:
             limits.positive(self, "source_vocab_size")
+        if self.distinct_layers is not None:
+            limits.positive(self, "distinct_layers")
         limits.share(self, *DROPOUTS)
         limits.choices(self)
         if self.dim % (2 * self.num_heads):
@@ -55,6 +60,10 @@ class ModelConfig:
                 f"model.dim={self.dim} must be a multiple of twice "
                 f"model.num_heads={self.num_heads}, so that heads have an even width."
             )
+
+    def owner(self, number: int) -> int:
+        """The layer whose parameters a layer of the same side takes; both from 0."""
+        return number % (self.distinct_layers or number + 1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ biases in attention (D width, F hidden width, L layers a side):
 The paper's table 3 rounds these to 65 M and 213 M.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
@@ -100,15 +100,34 @@ def _count(tokens: Int[Array, "B T"]) -> Int[Array, "B T"]:
     return jnp.broadcast_to(jnp.arange(tokens.shape[1])[None], tokens.shape)
 
 
-def _keep_less(layer: nn.Module, kind: Kind, *args: Any) -> Any:
+def _own(
+    layer: Callable[..., nn.Module], cfg: ModelConfig, dtype: DTypeLike, count: int
+) -> list[nn.Module]:
+    """Of so many layers those with parameters of their own."""
+    own = {cfg.owner(number) for number in range(count)}
+    return [layer(cfg, dtype) for _ in own]
+
+
+def _in_turn(own: Sequence[Any], count: int) -> list[tuple[int, Any]]:
+    """So many layers, with how often the parameters of each were used before."""
+    return [(number // len(own), own[number % len(own)]) for number in range(count)]
+
+
+def _keep_less(layer: nn.Module, turn: int, kind: Kind, *args: Any) -> Any:
     """`layer(*args, train=True)`, whose gradient keeps less."""
     module, variables = layer.unbind()
     assert layer.scope is not None
+    rngs = dict(layer.scope.rngs)
+    if turn:  # or dropout would draw what it drew before
+        rngs = {
+            name: jax.random.fold_in(rng.as_jax_rng(), turn)
+            for name, rng in rngs.items()
+        }
 
     def run(variables: Any, rngs: Any, *args: Any) -> Any:
         return module.apply(variables, *args, train=True, rngs=rngs)
 
-    return rematerialised(run, kind)(variables, layer.scope.rngs, *args)
+    return rematerialised(run, kind)(variables, rngs, *args)
 
 
 class Transformer(nn.Module):
@@ -130,9 +149,9 @@ class Transformer(nn.Module):
             self.source_embedding = Embedding(cfg.source_vocab_size, cfg.dim, dtype)
         self.source_positions = _position_module(cfg)
         self.target_positions = _position_module(cfg)
-        self.encoder = [encoder_layer(cfg, dtype) for _ in range(cfg.encoder_layers)]
+        self.encoder = _own(encoder_layer, cfg, dtype, cfg.encoder_layers)
         self.encoder_norm = _final_norm(cfg, dtype)
-        self.decoder = [decoder_layer(cfg, dtype) for _ in range(cfg.decoder_layers)]
+        self.decoder = _own(decoder_layer, cfg, dtype, cfg.decoder_layers)
         self.decoder_norm = _final_norm(cfg, dtype)
         self.dropout = Dropout(cfg.dropout)
 
@@ -156,10 +175,11 @@ class Transformer(nn.Module):
         embedding = self.embedding if shared else self.source_embedding
         x = self.source_positions(embedding(source), layout.positions)
         x = self.dropout(x, train=train)
-        for layer in self.encoder:
-            x = self._run(layer, x, layout, train=train)
+        for turn, layer in _in_turn(self.encoder, self.cfg.encoder_layers):
+            x = self._run(turn, layer, x, layout, train=train)
         x = self.encoder_norm(x)
-        kvs = tuple(layer.memory(x, layout.positions) for layer in self.decoder)
+        readers = _in_turn(self.decoder, self.cfg.decoder_layers)
+        kvs = tuple(layer.memory(x, layout.positions) for _, layer in readers)
         return Memory(kvs, layout.mask)
 
     def decode(
@@ -239,14 +259,16 @@ class Transformer(nn.Module):
         x = self.target_positions(self.embedding(target), layout.positions)
         x = self.dropout(x, train=train)
         pasts = pasts or (None,) * self.cfg.decoder_layers
-        kvs = []
-        for layer, kv, past in zip(self.decoder, memory.layers, pasts, strict=True):
-            x, new = self._run(layer, x, layout, kv, memory.mask, past, train=train)
+        stack, kvs = _in_turn(self.decoder, self.cfg.decoder_layers), []
+        for (turn, layer), kv, past in zip(stack, memory.layers, pasts, strict=True):
+            x, new = self._run(
+                turn, layer, x, layout, kv, memory.mask, past, train=train
+            )
             kvs.append(new)
         return self.decoder_norm(x), tuple(kvs)
 
-    def _run(self, layer: nn.Module, *args: Any, train: bool) -> Any:
+    def _run(self, turn: int, layer: nn.Module, *args: Any, train: bool) -> Any:
         """The one place where rematerialisation goes around the layers."""
         if self.remat == "none" or not train:
             return layer(*args, train=train)
-        return _keep_less(layer, self.remat, *args)
+        return _keep_less(layer, turn, self.remat, *args)

@@ -67,7 +67,8 @@ class Watching(Alone):
     """
 
     def step(self, params: Params, memory: Memory) -> Step:
-        layer = f"decoder_{self.model.cfg.decoder_layers - 1}"
+        cfg = self.model.cfg
+        layer = f"decoder_{cfg.owner(cfg.decoder_layers - 1)}"
         unseen = jnp.where(memory.mask, 0.0, 1.0)  # there is no need to look at PAD
         key = memory.layers[-1].key.transpose(0, 3, 1, 2)
 
@@ -86,7 +87,7 @@ class Watching(Alone):
             )
             (logits, past), kept = found
             kept_here = kept["intermediates"][layer]["cross_attention"]
-            (query,) = kept_here["query"]["__call__"]
+            *_, query = kept_here["query"]["__call__"]  # of the last use of the layer
             look = attention.weights(query, key, memory.mask).mean(axis=1)
             seen = jnp.where(position[:, None, None] == 0, unseen, seen)
             return logits, (past, seen + look)

@@ -62,9 +62,11 @@ def network(folder: Path) -> Network:
         cfg["activation"] != "relu"
         or cfg["positions"] == "rotary"
         or cfg["source_vocab_size"] is not None
+        or cfg["distinct_layers"] is not None
     ):
         raise ValueError(
-            "converted are networks with ReLU, added positions and a joint vocabulary"
+            "converted are networks with ReLU, added positions, a joint vocabulary and "
+            "layers that share nothing"
         )
     with np.load(folder / "weights.npz") as arrays:
         return Network(cfg, dict(arrays))

@@ -140,7 +140,7 @@ def encode(
     x = embed(cfg, source, p, "source")
     everything = np.ones((len(x), len(x)), bool)
     for number in range(cfg.encoder_layers):
-        layer = p[f"encoder_{number}"]
+        layer = p[f"encoder_{cfg.owner(number)}"]
         look = partial(self_attention, cfg, p=layer["attention"], visible=everything)
         x = residual(cfg, x, look, layer["attention_norm"])
         think = partial(feed_forward, cfg, p=layer["feed_forward"])
@@ -160,7 +160,7 @@ def decode(
     past = np.tri(len(x), dtype=bool)
     everything = np.ones((len(x), len(memory)), bool)
     for number in range(cfg.decoder_layers):
-        layer = p[f"decoder_{number}"]
+        layer = p[f"decoder_{cfg.owner(number)}"]
         look = partial(self_attention, cfg, p=layer["attention"], visible=past)
         x = residual(cfg, x, look, layer["attention_norm"])
         read = partial(
