@@ -1,7 +1,9 @@
 """From files to what training reads: everything read is kept, or dropped and told."""
 
 import io
+import os
 import random
+import shutil
 from collections import Counter
 from dataclasses import replace
 
@@ -537,6 +539,22 @@ def test_the_same_files_in_another_order_or_direction_are_another_store(tmp_path
         data = dataset.prepare(replace(cfg, data=replace(cfg.data, train=train)), known)
         assert len(decoded(data)) == len(decoded(before)) + 5
     assert decoded(data)[5:] == decoded(before)
+
+
+@pytest.mark.parametrize("kind", ["selections", "stores", "tokenizers"])
+def test_what_is_damaged_in_the_cache_is_named_and_made_again(
+    tmp_path, monkeypatch, kind
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    cfg = settings(tmp_path, GOOD)
+    before = decoded(dataset.prepare(cfg))
+    [folder] = (store.cache() / kind).iterdir()
+    for path in folder.iterdir():
+        os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(InputError, match=f"{folder} cannot be read: .*Remove it"):
+        dataset.prepare(cfg)
+    shutil.rmtree(folder)
+    assert decoded(dataset.prepare(cfg)) == before
 
 
 def test_a_pair_may_come_again_in_another_language(tmp_path):

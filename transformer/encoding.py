@@ -42,7 +42,8 @@ def stored(
     path = store.cache() / "stores" / key
     if not os.path.exists(path):
         store.write(path, _parts(cfg, train, kept, tokenizers))
-    return store.read(path)
+    with store.kept(path):
+        return store.read(path)
 
 
 def _parts(

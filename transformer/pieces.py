@@ -38,7 +38,8 @@ def learn(
     path = store.cache() / "tokenizers" / key
     if not os.path.exists(path):
         store.make(path, _learn(cfg, train, kept).save)
-    return tokenizer.load_both(path)
+    with store.kept(path):
+        return tokenizer.load_both(path)
 
 
 def _learn(

@@ -50,7 +50,8 @@ def select(
         cleaner = Cleaner(dropping, held_out)
         found = [_clean(corpus, cleaner) for corpus in train]
         store.make(path, partial(_write, found=found))
-    found = [_read(path / str(number)) for number in range(len(train))]
+    with store.kept(path):
+        found = [_read(path / str(number)) for number in range(len(train))]
     return [kept for kept, _ in found], [report for _, report in found]
 
 

@@ -8,8 +8,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -109,6 +109,17 @@ def make(path: Path, fill: Callable[[Path], None]) -> None:
             shutil.rmtree(draft, ignore_errors=True)
 
 
+@contextmanager
+def kept(path: Path) -> Iterator[None]:
+    """Raises `InputError` if what was kept at `path` cannot be read any more."""
+    try:
+        yield
+    except (LookupError, OSError, ValueError) as error:
+        raise InputError(
+            f"{path} cannot be read: {error}. Remove it, and it is made again."
+        ) from error
+
+
 def _sweep(folder: Path) -> None:
     """Removes the drafts of runs that were killed."""
     for draft in folder.glob(".draft-*"):
@@ -159,4 +170,7 @@ def _read_side(path: Path, side: str) -> Side:
     offsets = np.memmap(path / ends, np.int64, mode="r")
     if offsets[-1] == 0:  # nothing to map
         return Side(np.zeros(0, np.uint32), offsets)
-    return Side(np.memmap(path / ids, np.uint32, mode="r"), offsets)
+    side = Side(np.memmap(path / ids, np.uint32, mode="r"), offsets)
+    if side.ids.size != offsets[-1]:
+        raise ValueError(f"{ids} has {side.ids.size} of {offsets[-1]} tokens")
+    return side
