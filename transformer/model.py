@@ -117,12 +117,9 @@ def _keep_less(layer: nn.Module, turn: int, kind: Kind, *args: Any) -> Any:
     """`layer(*args, train=True)`, whose gradient keeps less."""
     module, variables = layer.unbind()
     assert layer.scope is not None
-    rngs = dict(layer.scope.rngs)
-    if turn:  # or dropout would draw what it drew before
-        rngs = {
-            name: jax.random.fold_in(rng.as_jax_rng(), turn)
-            for name, rng in rngs.items()
-        }
+    rngs: Any = layer.scope.rngs
+    if turn and layer.has_rng("dropout"):  # or it would draw what it drew before
+        rngs = {"dropout": layer.make_rng("dropout")}
 
     def run(variables: Any, rngs: Any, *args: Any) -> Any:
         return module.apply(variables, *args, train=True, rngs=rngs)

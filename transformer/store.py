@@ -170,7 +170,7 @@ def _read_side(path: Path, side: str) -> Side:
     offsets = np.memmap(path / ends, np.int64, mode="r")
     if offsets[-1] == 0:  # nothing to map
         return Side(np.zeros(0, np.uint32), offsets)
-    side = Side(np.memmap(path / ids, np.uint32, mode="r"), offsets)
-    if side.ids.size != offsets[-1]:
-        raise ValueError(f"{ids} has {side.ids.size} of {offsets[-1]} tokens")
-    return side
+    stored = Side(np.memmap(path / ids, np.uint32, mode="r"), offsets)
+    if stored.ids.size != offsets[-1]:
+        raise ValueError(f"{ids} has {stored.ids.size} of {offsets[-1]} tokens")
+    return stored
