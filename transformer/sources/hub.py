@@ -52,7 +52,12 @@ def rows(repository: str, configuration: str, split: str) -> Iterator[dict[str, 
     """The columns with text, in one language or in several, row by row."""
     import datasets  # pyright: ignore[reportMissingImports]
 
-    loaded: Any = datasets.load_dataset(repository, configuration, split=split)
+    anew = {"download_mode": "force_redownload", "verification_mode": "no_checks"}
+    # The library's own copy of a folder may be of what was there before.
+    settings = anew if Path(repository).is_dir() else {}
+    loaded: Any = datasets.load_dataset(
+        repository, configuration, split=split, **settings
+    )
     texts = [
         column
         for column, feature in loaded.features.items()
