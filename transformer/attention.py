@@ -139,8 +139,10 @@ def suits_cudnn(query: Float[Array, "B T N H"], kv: KeyValues) -> bool:
         query.dtype in (jnp.bfloat16, jnp.float16)
         and heads_width % 8 == 0
         and heads_width <= 128
-        and not any(length % 2 or length < SHORTEST for length in lengths)
-        and not any(length % TILE == TILE // 2 for length in lengths)
+        and not any(
+            length % 2 or length < SHORTEST or length % TILE == TILE // 2
+            for length in lengths
+        )
     )
 
 

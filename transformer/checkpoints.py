@@ -124,10 +124,10 @@ class Checkpoints:
 
     def _sound(self, number: int) -> bool:
         path = self._folder / str(number)
-        if sound := _intact(path):
-            return sound
-        self._warn(f"{path} is damaged and passed over.")
-        return False
+        sound = _intact(path)
+        if not sound:
+            self._warn(f"{path} is damaged and passed over.")
+        return sound
 
     def _prune(self) -> None:
         """Removes what is not to be kept, and what an interrupted save left behind."""

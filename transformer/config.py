@@ -63,7 +63,8 @@ class ModelConfig:
 
     def owner(self, number: int) -> int:
         """The layer whose parameters a layer of the same side takes; both from 0."""
-        return number % (self.distinct_layers or number + 1)
+        distinct = self.distinct_layers
+        return number if distinct is None else number % distinct
 
 
 @dataclass(frozen=True, kw_only=True)

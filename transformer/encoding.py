@@ -1,7 +1,6 @@
 """Training corpora as token ids, by several processes, part by part."""
 
 import hashlib
-import os
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -40,10 +39,11 @@ def stored(
     segmented = cfg.segmentations, cfg.degree
     key = selection.key([FORMAT, told, list(marks), models, segmented])
     path = store.cache() / "stores" / key
-    if not os.path.exists(path):
-        store.write(path, _parts(cfg, train, kept, tokenizers))
-    with store.kept(path):
-        return store.read(path)
+    return store.kept(
+        path,
+        lambda: store.write(path, _parts(cfg, train, kept, tokenizers)),
+        lambda: store.read(path),
+    )
 
 
 def _parts(

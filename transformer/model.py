@@ -108,17 +108,17 @@ def _own(
     return [layer(cfg, dtype) for _ in own]
 
 
-def _in_turn(own: Sequence[Any], count: int) -> list[tuple[int, Any]]:
-    """So many layers, with how often the parameters of each were used before."""
-    return [(number // len(own), own[number % len(own)]) for number in range(count)]
+def _in_turn(cfg: ModelConfig, own: Sequence[Any], count: int) -> list[Any]:
+    """For each of so many layers that of its owner."""
+    return [own[cfg.owner(number)] for number in range(count)]
 
 
-def _keep_less(layer: nn.Module, turn: int, kind: Kind, *args: Any) -> Any:
+def _keep_less(layer: nn.Module, kind: Kind, *args: Any, again: bool) -> Any:
     """`layer(*args, train=True)`, whose gradient keeps less."""
     module, variables = layer.unbind()
     assert layer.scope is not None
     rngs: Any = layer.scope.rngs
-    if turn and layer.has_rng("dropout"):  # or it would draw what it drew before
+    if again and layer.has_rng("dropout"):  # or it would draw what it drew before
         rngs = {"dropout": layer.make_rng("dropout")}
 
     def run(variables: Any, rngs: Any, *args: Any) -> Any:
@@ -172,12 +172,13 @@ class Transformer(nn.Module):
         embedding = self.embedding if shared else self.source_embedding
         x = self.source_positions(embedding(source), layout.positions)
         x = self.dropout(x, train=train)
-        for turn, layer in _in_turn(self.encoder, self.cfg.encoder_layers):
-            x = self._run(turn, layer, x, layout, train=train)
+        stack = _in_turn(self.cfg, self.encoder, self.cfg.encoder_layers)
+        for number, layer in enumerate(stack):
+            x = self._run(number, layer, x, layout, train=train)
         x = self.encoder_norm(x)
-        readers = _in_turn(self.decoder, self.cfg.decoder_layers)
-        kvs = tuple(layer.memory(x, layout.positions) for _, layer in readers)
-        return Memory(kvs, layout.mask)
+        own = [layer.memory(x, layout.positions) for layer in self.decoder]
+        kvs = _in_turn(self.cfg, own, self.cfg.decoder_layers)
+        return Memory(tuple(kvs), layout.mask)
 
     def decode(
         self,
@@ -256,16 +257,17 @@ class Transformer(nn.Module):
         x = self.target_positions(self.embedding(target), layout.positions)
         x = self.dropout(x, train=train)
         pasts = pasts or (None,) * self.cfg.decoder_layers
-        stack, kvs = _in_turn(self.decoder, self.cfg.decoder_layers), []
-        for (turn, layer), kv, past in zip(stack, memory.layers, pasts, strict=True):
-            x, new = self._run(
-                turn, layer, x, layout, kv, memory.mask, past, train=train
-            )
+        stack, kvs = _in_turn(self.cfg, self.decoder, self.cfg.decoder_layers), []
+        each = enumerate(zip(stack, memory.layers, pasts, strict=True))
+        for number, (layer, kv, past) in each:
+            args = x, layout, kv, memory.mask, past
+            x, new = self._run(number, layer, *args, train=train)
             kvs.append(new)
         return self.decoder_norm(x), tuple(kvs)
 
-    def _run(self, turn: int, layer: nn.Module, *args: Any, train: bool) -> Any:
+    def _run(self, number: int, layer: nn.Module, *args: Any, train: bool) -> Any:
         """The one place where rematerialisation goes around the layers."""
         if self.remat == "none" or not train:
             return layer(*args, train=train)
-        return _keep_less(layer, turn, self.remat, *args)
+        again = number != self.cfg.owner(number)
+        return _keep_less(layer, self.remat, *args, again=again)

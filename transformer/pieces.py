@@ -1,6 +1,5 @@
 """Tokenizers for training corpora: what they learn from, and where they are kept."""
 
-import os
 from collections.abc import Collection, Sequence
 from functools import partial
 from itertools import chain, compress, cycle, islice
@@ -36,10 +35,11 @@ def learn(
     settings = [data.tokenizer, data.temperature, *sizes]
     key = selection.key([FORMAT, told, list(marks), settings])
     path = store.cache() / "tokenizers" / key
-    if not os.path.exists(path):
-        store.make(path, _learn(cfg, train, kept).save)
-    with store.kept(path):
-        return tokenizer.load_both(path)
+    return store.kept(
+        path,
+        lambda: store.make(path, _learn(cfg, train, kept).save),
+        lambda: tokenizer.load_both(path),
+    )
 
 
 def _learn(

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import partial
@@ -46,12 +45,15 @@ def select(
     ]
     name = key([FORMAT, read, _digest(held_out), sorted(dropping)])
     path = store.cache() / "selections" / name
-    if not os.path.exists(path):  # Path's raises where a folder may not be searched
+
+    def write() -> None:
         cleaner = Cleaner(dropping, held_out)
         found = [_clean(corpus, cleaner) for corpus in train]
         store.make(path, partial(_write, found=found))
-    with store.kept(path):
-        found = [_read(path / str(number)) for number in range(len(train))]
+
+    found = store.kept(
+        path, write, lambda: [_read(path / str(n)) for n in range(len(train))]
+    )
     return [kept for kept, _ in found], [report for _, report in found]
 
 

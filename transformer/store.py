@@ -8,17 +8,19 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from transformer.errors import InputError
+
+T = TypeVar("T")
 
 SIDES = ("source", "target")
 
@@ -109,11 +111,16 @@ def make(path: Path, fill: Callable[[Path], None]) -> None:
             shutil.rmtree(draft, ignore_errors=True)
 
 
-@contextmanager
-def kept(path: Path) -> Iterator[None]:
-    """Raises `InputError` if what was kept at `path` cannot be read any more."""
+def kept(path: Path, write: Callable[[], None], read: Callable[[], T]) -> T:
+    """What there is to `read` at `path`, which `write` makes unless it is there.
+
+    Raises:
+        InputError: if it cannot be read any more.
+    """
+    if not os.path.exists(path):  # Path's raises where a folder may not be searched
+        write()
     try:
-        yield
+        return read()
     except (LookupError, OSError, ValueError) as error:
         raise InputError(
             f"{path} cannot be read: {error}. Remove it, and it is made again."

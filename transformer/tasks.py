@@ -78,6 +78,7 @@ class Desk:
     def __init__(self, tokenizers: Tokenizers) -> None:
         self._tokenizers = tokenizers
         self.known = cache(self._known)
+        self._tokens = cache(self._encoded)
         self._spare = cache(partial(phrases.spared, tokenizers.target))
 
     @cached_property
@@ -114,14 +115,14 @@ class Desk:
         """Most tokens: what must be in it has room, however short its source is."""
         required = [len(self._tokens(phrase)) + 1 for phrase in task.required]
         asked = len(task.prefix) + sum(required)
-        return max(most(len(task.ids), task.ratio), asked + EXTRA if asked else 0)
+        return max(most(len(task.ids), task.ratio), asked + EXTRA)
 
     def _wanted(self, required: Sequence[str]) -> Phrases:
         ids = [self._tokens(phrase) for phrase in required]
         whole = [phrases.whole(phrase) for phrase in required]
         return Phrases.of(ids, whole, self._begins)
 
-    def _tokens(self, phrase: str) -> tuple[int, ...]:
+    def _encoded(self, phrase: str) -> tuple[int, ...]:
         """Those by which it begins a word."""
         return tuple(phrases.required(self._tokenizers.target, phrase))
 
@@ -215,7 +216,6 @@ def _widened(strategy: Strategy) -> Strategy:
     """
     best = strategy.keep if isinstance(strategy, MinimumRisk) else strategy.best
     alpha = strategy.alpha if isinstance(strategy, Beam) else Beam.alpha
-    coverage = strategy.coverage
     width = strategy.width if isinstance(strategy, Beam) else best
-    width = max(width, WIDTH)
+    width, coverage = max(width, WIDTH), strategy.coverage
     return Beam(width=width, best=best, alpha=alpha, coverage=coverage)
