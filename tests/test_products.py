@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from transformer.products import flat_product, multiply, outer_sum
+from transformer.products import flat_product, multiply, multiply_rows, outer_sum
 
 B, T, D, N, H = 2, 3, 8, 2, 4
 
@@ -37,11 +37,11 @@ def test_it_is_lax_dot_general_with_its_gradients(x, kernel, count, dtype):
         np.testing.assert_allclose(ours, right, rtol=1e-2, atol=1e-5)
 
 
-@pytest.mark.parametrize("rows", [1, 3, 4, 130])
+@pytest.mark.parametrize("rows", [(1,), (3,), (4,), (130,), (3, 5), (2, 3, 2)])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_an_outer_sum_is_that_with_its_gradients(rows, dtype):
     random = np.random.default_rng(0)
-    args = [jnp.asarray(random.normal(size=(rows, n)), dtype) for n in (D, 70)]
+    args = [jnp.asarray(random.normal(size=(*rows, n)), dtype) for n in (D, 70)]
     scale = random.normal(size=(D, 70)).astype(np.float32)
 
     def total(x, y):
@@ -49,11 +49,12 @@ def test_an_outer_sum_is_that_with_its_gradients(rows, dtype):
 
     gradient = jax.jit(jax.value_and_grad(total, (0, 1)))
     found, (x_grad, y_grad) = gradient(*args)
-    x, y = (np.array(arg, np.float64) for arg in args)
+    x, y = (np.array(arg, np.float64).reshape(-1, arg.shape[-1]) for arg in args)
     np.testing.assert_allclose(found, (scale * (x.T @ y)).sum(), rtol=1e-4)
     for ours, right in (x_grad, y @ scale.T), (y_grad, x @ scale):
         assert ours.dtype == dtype
-        np.testing.assert_allclose(np.array(ours, float), right, rtol=2e-2, atol=0.2)
+        ours = np.array(ours, float).reshape(right.shape)
+        np.testing.assert_allclose(ours, right, rtol=2e-2, atol=0.2)
     assert outer_sum(*args).dtype == dtype
 
 
@@ -63,8 +64,9 @@ def test_few_rows_are_multiplied_as_many_are(rows, dtype):
     random = np.random.default_rng(0)
     x = jnp.asarray(random.normal(size=(rows, D)), dtype)
     y = jnp.asarray(random.normal(size=(D, H)), dtype)
-    product = jax.jit(multiply, static_argnums=2)(x, y, jnp.float32)
     exact = np.array(x, np.float64) @ np.array(y, np.float64)
-    assert product.dtype == jnp.float32
-    np.testing.assert_allclose(product, exact, rtol=1e-5, atol=1e-5)
-    assert multiply(x, y).dtype == dtype
+    for form, factor in (multiply, y), (multiply_rows, y.T):
+        product = jax.jit(form, static_argnums=2)(x, factor, jnp.float32)
+        assert product.dtype == jnp.float32
+        np.testing.assert_allclose(product, exact, rtol=1e-5, atol=1e-5)
+        assert form(x, factor).dtype == dtype

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
-from transformer.products import multiply
+from transformer.products import multiply_rows
 
 
 class Embedding(nn.Module):
@@ -32,5 +32,4 @@ class Embedding(nn.Module):
     def logits(self, x: Float[Array, "*B D"]) -> Float[Array, "*B V"]:
         """Scores of every token, in float32: small differences matter here."""
         table = self.table.astype(self.dtype)
-        flat = multiply(x.reshape(-1, self.dim), table.T, jnp.float32)
-        return flat.reshape(*x.shape[:-1], self.vocab_size)
+        return multiply_rows(x, table, jnp.float32)

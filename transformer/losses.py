@@ -139,7 +139,7 @@ def _chunk_loss(
     that the powers can take the place of the scores.
     """
     smoothing, consistency = criterion
-    scores = _scores(x, table)
+    scores = products.multiply_rows(x, table, jnp.float32)
     real = targets != PAD
     highest = scores.max(axis=-1)
     powers = jnp.exp(scores - highest[:, None])
@@ -186,7 +186,3 @@ def _mean_scores(
     """The sum over real tokens of the mean of their scores."""
     real = (targets != PAD)[:, None]
     return states.sum(axis=0, dtype=jnp.float32, where=real) @ table.mean(axis=0)
-
-
-def _scores(x: Float[Array, "n D"], table: Float[Array, "V D"]) -> Float[Array, "n V"]:
-    return jnp.einsum("nD,VD->nV", x, table, preferred_element_type=jnp.float32)

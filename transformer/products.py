@@ -27,28 +27,50 @@ def flat_product(
     ((_, contracted), _) = dimension_numbers
     count = len(contracted)
     width = math.prod(kernel.shape[:count])
-    product = multiply(x.reshape(-1, width), kernel.reshape(width, -1))
-    return product.reshape(x.shape[: x.ndim - count] + kernel.shape[count:])
+    rows = x.reshape(*x.shape[: x.ndim - count], width)
+    product = multiply(rows, kernel.reshape(width, -1))
+    return product.reshape(rows.shape[:-1] + kernel.shape[count:])
 
 
 def multiply(
-    x: Float[Array, "M L"], y: Float[Array, "L N"], dtype: DTypeLike | None = None
-) -> Float[Array, "M N"]:
+    x: Float[Array, "*M L"], y: Float[Array, "L N"], dtype: DTypeLike | None = None
+) -> Float[Array, "*M N"]:
     """x @ y, by default in the type of `x`."""
     dtype = dtype or x.dtype
     if _widening(x):
         return _widened(x, y).astype(dtype)
-    return jnp.matmul(x, y, preferred_element_type=dtype)
+    product = jnp.matmul(_flat(x), y, preferred_element_type=dtype)
+    return product.reshape(*x.shape[:-1], -1)
+
+
+def multiply_rows(
+    x: Float[Array, "*M L"], rows: Float[Array, "N L"], dtype: DTypeLike | None = None
+) -> Float[Array, "*M N"]:
+    """x @ rowsᵀ, by default in the type of `x`.
+
+    XLA:CPU would multiply by a transposed matrix of bfloat16 in float32.
+    """
+    dtype = dtype or x.dtype
+    flat, written = _flat(x), dtype
+    if _widening(x):
+        flat, written = _filled(flat), jnp.float32
+    product = jnp.einsum("ML,NL->MN", flat, rows, preferred_element_type=written)
+    count = math.prod(x.shape[:-1])
+    return product[:count].reshape(*x.shape[:-1], -1).astype(dtype)
 
 
 def outer_sum(
-    x: Float[Array, "M L"], y: Float[Array, "M N"], dtype: DTypeLike | None = None
+    x: Float[Array, "*M L"], y: Float[Array, "*M N"], dtype: DTypeLike | None = None
 ) -> Float[Array, "L N"]:
     """xᵀ @ y, by default in the type of `x`."""
     dtype = dtype or x.dtype
     if _widening(x):
-        return _widened(_turned(x), y).astype(dtype)
-    return jnp.einsum("ML,MN->LN", x, y, preferred_element_type=dtype)
+        return _widened(_turned(x), _flat(y)).astype(dtype)
+    return jnp.einsum("ML,MN->LN", _flat(x), _flat(y), preferred_element_type=dtype)
+
+
+def _flat(x: Float[Array, "*M L"]) -> Float[Array, "M L"]:
+    return x.reshape(-1, x.shape[-1])
 
 
 def _widening(x: Float[Array, "..."]) -> bool:
@@ -64,14 +86,14 @@ BLOCK = 64
 
 
 @jax.custom_vjp
-def _widened(x: Float[Array, "M L"], y: Float[Array, "L N"]) -> Float[Array, "M N"]:
+def _widened(x: Float[Array, "*M L"], y: Float[Array, "L N"]) -> Float[Array, "*M N"]:
     """x @ y of bfloat16 written in float32: XLA:CPU is fast at nothing else.
 
-    Its gradients are such products, too. Of a single row it is slower than of four.
+    Its gradients are such products, too.
     """
-    rows = x.shape[0]
-    x = jnp.pad(x, ((0, max(0, FEW - rows)), (0, 0)))
-    return jnp.matmul(x, y, preferred_element_type=jnp.float32)[:rows]
+    flat = _flat(x)
+    product = jnp.matmul(_filled(flat), y, preferred_element_type=jnp.float32)
+    return product[: len(flat)].reshape(*x.shape[:-1], -1)
 
 
 def _forward(x, y):
@@ -81,18 +103,26 @@ def _forward(x, y):
 def _backward(factors, gradient):
     x, y = factors
     gradient = gradient.astype(x.dtype)
-    x_grad = jnp.einsum("MN,LN->ML", gradient, y, preferred_element_type=jnp.float32)
-    return x_grad.astype(x.dtype), outer_sum(x, gradient)
+    return multiply_rows(gradient, y), outer_sum(x, gradient)
 
 
 _widened.defvjp(_forward, _backward)
 
 
-def _turned(x: Float[Array, "M L"]) -> Float[Array, "L M"]:
-    """xᵀ, by blocks, which the compiler does not take for a transposition.
+def _filled(x: Float[Array, "M L"]) -> Float[Array, "R L"]:
+    """With rows of zeros, if there are too few to be multiplied fast."""
+    return jnp.pad(x, ((0, max(0, FEW - len(x))), (0, 0)))
 
-    Of one it would make a product that reads `x` as it is, several times slower.
+
+def _turned(x: Float[Array, "*M L"]) -> Float[Array, "L M"]:
+    """xᵀ, in a form that the compiler does not take for the transposition of a matrix.
+
+    Of one it would make a product that reads `x` as it is, several times slower. With
+    axes of its own before the last it is none; a matrix is cut into blocks. Blocks that
+    do not end where those axes do are several times slower.
     """
+    if x.ndim != 2:
+        return jnp.moveaxis(x, -1, 0).reshape(x.shape[-1], -1)
     rows, width = x.shape
     whole = jnp.pad(x, ((0, -rows % BLOCK), (0, -width % BLOCK)))
     blocks = whole.reshape(-1, BLOCK, whole.shape[1] // BLOCK, BLOCK)
