@@ -4,8 +4,10 @@ Everyone takes turns, A B C A B C, each turn a short run in a process of its own
 that a machine which slows down slows down all. A turn's rate is the median of its
 windows in target tokens per second without padding; the table shows the median turn,
 the slowest and the fastest, and the share of the rate that the machine's large matrix
-products would allow (measured in our own turns, the best of them). A rival that cannot
-run, for want of PyTorch for example, is named and left out.
+products would allow (measured in our own turns, the best of them). Where we compute in
+bfloat16 on request, each rival does so once, and once in float32: it may be the faster
+in either. A rival that cannot run, for want of PyTorch for example, is named and left
+out.
 """
 
 import dataclasses
@@ -20,7 +22,7 @@ from typing import Annotated, Any
 import tyro
 
 from benchmarks import cli, measure, pairs
-from benchmarks.work import CommonWork
+from benchmarks.work import CommonWork, Dtype
 from transformer.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -38,6 +40,8 @@ class Command:
     work: Annotated[CommonWork, tyro.conf.arg(name="")] = dataclasses.field(
         default_factory=CommonWork
     )
+    dtype: Dtype = "auto"
+    """Type of the products; auto is float32 on a CPU and bfloat16 elsewhere."""
     rounds: int = 3
     """Turns that each takes."""
     seconds: float = 10.0
@@ -74,7 +78,7 @@ def measured(command: Command) -> Result:
         if name not in skipped
     }
     return {
-        "work": dataclasses.asdict(command.work),
+        "work": dataclasses.asdict(command.work) | {"dtype": command.dtype},
         "device": turns[OURS][0]["device"],
         "limit_tokens_per_second": limit,
         "rates": {n: measure.spread(r)._asdict() for n, r in rates.items()},
@@ -92,21 +96,26 @@ def _ratio(rates: dict[str, list[float]]) -> float | None:
 
 def _command_lines(command: Command) -> dict[str, list[str]]:
     """How each contestant is called; all understand the same flags."""
-    own = {"seconds": command.seconds, "windows": command.windows}
-    chosen = dataclasses.asdict(command.work) | own
-    flags = [
-        text
-        for name, value in chosen.items()
-        if value is not None
-        for text in (f"--{name}", str(value))
-    ]
-    lines = {OURS: [sys.executable, "-m", "benchmarks.train", *flags]}
+    chosen = dataclasses.asdict(command.work)
+    chosen |= {"seconds": command.seconds, "windows": command.windows}
+    own = [sys.executable, "-m", "benchmarks.train"]
+    lines = {OURS: own + _flags(chosen | {"dtype": command.dtype})}
     if command.work.regime == "real":
-        flags += ["--pairs", str(pairs.file(command.work.vocabulary))]
-    for name, file in RIVALS.items():
-        script = str(ROOT / "benchmarks" / "rivals" / file)
-        lines[name] = [command.rivals_python, script, *flags]
+        chosen["pairs"] = pairs.file(command.work.vocabulary)
+    dtypes = {"": command.dtype}
+    if command.dtype == "bfloat16":
+        dtypes[", float32"] = "float32"
+    for ending, dtype in dtypes.items():
+        for name, file in RIVALS.items():
+            script = str(ROOT / "benchmarks" / "rivals" / file)
+            flags = _flags(chosen | {"dtype": dtype})
+            lines[name + ending] = [command.rivals_python, script, *flags]
     return lines
+
+
+def _flags(chosen: dict[str, Any]) -> list[str]:
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return [text for name, value in given.items() for text in (f"--{name}", str(value))]
 
 
 def _turn(line: list[str]) -> Result:
@@ -129,16 +138,16 @@ def report(result: Result) -> str:
     limit = result["limit_tokens_per_second"]
     work = ", ".join(f"{k} {v}" for k, v in result["work"].items() if v is not None)
     columns = f"{'median':>9}{'slowest':>9}{'fastest':>9}   of the limit"
-    lines = [work, result["device"], f"{'target tokens/s':24}{columns}"]
+    lines = [work, result["device"], f"{'target tokens/s':32}{columns}"]
     for name, rate in result["rates"].items():
         figures = "".join(f"{rate[key]:9,.0f}" for key in ("median", "least", "most"))
-        lines.append(f"{name:24}{figures}   {rate['median'] / limit:.1%}")
+        lines.append(f"{name:32}{figures}   {rate['median'] / limit:.1%}")
     for name, reason in result["skipped"].items():
-        lines.append(f"{name:24}left out: {reason}")
+        lines.append(f"{name:32}left out: {reason}")
     if result["ratio"] is None:
         lines.append("No rival could run.")
     else:
-        lines.append(f"ours / fastest rival    {result['ratio']:9.2f}")
+        lines.append(f"ours / fastest rival            {result['ratio']:9.2f}")
     return "\n".join(lines)
 
 

@@ -70,6 +70,15 @@ def test_a_comparison_goes_on_without_the_rivals_that_cannot_run(tmp_path):
     assert "No rival could run" in text and "left out: " in text
 
 
+def test_in_bfloat16_rivals_compute_in_both_types(tmp_path):
+    none = str(tmp_path / "none")
+    once = {"rounds": 1, "seconds": 0.1, "windows": 1}
+    command = compare.Command(work=SMALL, dtype="bfloat16", rivals_python=none, **once)
+    skipped = compare.measured(command)["skipped"]
+    assert skipped.keys() > compare.RIVALS.keys()
+    assert {name.partition(", ")[2] for name in skipped} == {"", "float32"}
+
+
 def test_a_comparison_names_the_medians_and_the_fastest_rivals_ratio(monkeypatch):
     turns = iter([300, 100, 50, 330, 150, 60, 270, 140, 40])
 

@@ -2,11 +2,11 @@
 
 A rival is a module that takes source ids, target ids and labels (sentences by
 positions, PAD 0) and returns the summed loss with label smoothing 0.1. It trains with
-fused Adam and gradient clipping; products are float32 on a CPU and, by autocast,
-bfloat16 on a GPU. Sentences of the real regime come from a file of benchmarks/pairs.py,
-sorted by length into batches of at most so many target positions, in random order.
-Rates count target tokens (EOS included) without padding. Nothing waits for the device
-but the end of a window.
+fused Adam and gradient clipping; products are float32 or, by autocast, bfloat16: of
+--dtype auto, float32 on a CPU and bfloat16 on a GPU. Sentences of the real regime come
+from a file of benchmarks/pairs.py, sorted by length into batches of at most so many
+target positions, in random order. Rates count target tokens (EOS included) without
+padding. Nothing waits for the device but the end of a window.
 """
 
 import argparse
@@ -107,6 +107,8 @@ def arguments(name: str) -> argparse.Namespace:
     parser.add_argument("--length", type=int, default=32)
     parser.add_argument("--vocabulary", type=int, default=8000)
     parser.add_argument("--layers", type=int)
+    dtypes = ("auto", "float32", "bfloat16")
+    parser.add_argument("--dtype", choices=dtypes, default="auto")
     parser.add_argument("--pairs", help="the file of benchmarks/pairs.py, for real")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--windows", type=int, default=7)
@@ -205,6 +207,8 @@ class Trainer:
         self.optimizer = torch.optim.Adam(
             model.parameters(), lr=1e-4, betas=(0.9, 0.98), eps=1e-9, fused=True
         )
+        on_gpu = self.device.type == "cuda"
+        self._narrow = on_gpu if args.dtype == "auto" else args.dtype == "bfloat16"
         self._loss = self.model
         if args.compile:
             dynamic = args.regime == "real"
@@ -215,8 +219,8 @@ class Trainer:
             tensor.to(self.device, non_blocking=True) for tensor in batch[:3]
         )
         self.optimizer.zero_grad(set_to_none=True)
-        on_gpu = self.device.type == "cuda"
-        with torch.autocast("cuda", torch.bfloat16, enabled=on_gpu):
+        kind = self.device.type
+        with torch.autocast(kind, torch.bfloat16, enabled=self._narrow):
             loss = self._loss(source, target, labels, padded=batch.padded)
         (loss / batch.tokens).backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
