@@ -40,7 +40,7 @@ def multiply(
     if _widening(x):
         return _widened(x, y).astype(dtype)
     product = jnp.matmul(_flat(x), y, preferred_element_type=dtype)
-    return product.reshape(*x.shape[:-1], -1)
+    return product.reshape(*x.shape[:-1], y.shape[1])
 
 
 def multiply_rows(
@@ -56,7 +56,7 @@ def multiply_rows(
         flat, written = _filled(flat), jnp.float32
     product = jnp.einsum("ML,NL->MN", flat, rows, preferred_element_type=written)
     count = math.prod(x.shape[:-1])
-    return product[:count].reshape(*x.shape[:-1], -1).astype(dtype)
+    return product[:count].reshape(*x.shape[:-1], len(rows)).astype(dtype)
 
 
 def outer_sum(
@@ -93,7 +93,7 @@ def _widened(x: Float[Array, "*M L"], y: Float[Array, "L N"]) -> Float[Array, "*
     """
     flat = _flat(x)
     product = jnp.matmul(_filled(flat), y, preferred_element_type=jnp.float32)
-    return product[: len(flat)].reshape(*x.shape[:-1], -1)
+    return product[: len(flat)].reshape(*x.shape[:-1], y.shape[1])
 
 
 def _forward(x, y):
