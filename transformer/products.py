@@ -39,8 +39,7 @@ def multiply(
     dtype = dtype or x.dtype
     if _widening(x):
         return _widened(x, y).astype(dtype)
-    product = jnp.matmul(_flat(x), y, preferred_element_type=dtype)
-    return product.reshape(*x.shape[:-1], y.shape[1])
+    return _of_rows("ML,LN->MN", x, y, dtype)
 
 
 def multiply_rows(
@@ -51,12 +50,8 @@ def multiply_rows(
     XLA:CPU would multiply by a transposed matrix of bfloat16 in float32.
     """
     dtype = dtype or x.dtype
-    flat, written = _flat(x), dtype
-    if _widening(x):
-        flat, written = _filled(flat), jnp.float32
-    product = jnp.einsum("ML,NL->MN", flat, rows, preferred_element_type=written)
-    count = math.prod(x.shape[:-1])
-    return product[:count].reshape(*x.shape[:-1], len(rows)).astype(dtype)
+    written = jnp.float32 if _widening(x) else dtype
+    return _of_rows("ML,NL->MN", x, rows, written).astype(dtype)
 
 
 def outer_sum(
@@ -67,6 +62,17 @@ def outer_sum(
     if _widening(x):
         return _widened(_turned(x), _flat(y)).astype(dtype)
     return jnp.einsum("ML,MN->LN", _flat(x), _flat(y), preferred_element_type=dtype)
+
+
+def _of_rows(
+    product: str, x: Float[Array, "*M L"], y: Float[Array, "..."], dtype: DTypeLike
+) -> Float[Array, "*M N"]:
+    """The product of all rows of `x`, filled up if too few to be multiplied fast."""
+    flat = _flat(x)
+    few = max(0, FEW - len(flat)) if _widening(x) else 0
+    filled = jnp.pad(flat, ((0, few), (0, 0))) if few else flat
+    found = jnp.einsum(product, filled, y, preferred_element_type=dtype)
+    return found[: len(flat)].reshape(*x.shape[:-1], found.shape[-1])
 
 
 def _flat(x: Float[Array, "*M L"]) -> Float[Array, "M L"]:
@@ -91,9 +97,7 @@ def _widened(x: Float[Array, "*M L"], y: Float[Array, "L N"]) -> Float[Array, "*
 
     Its gradients are such products, too.
     """
-    flat = _flat(x)
-    product = jnp.matmul(_filled(flat), y, preferred_element_type=jnp.float32)
-    return product[: len(flat)].reshape(*x.shape[:-1], y.shape[1])
+    return _of_rows("ML,LN->MN", x, y, jnp.float32)
 
 
 def _forward(x, y):
@@ -107,11 +111,6 @@ def _backward(factors, gradient):
 
 
 _widened.defvjp(_forward, _backward)
-
-
-def _filled(x: Float[Array, "M L"]) -> Float[Array, "R L"]:
-    """With rows of zeros, if there are too few to be multiplied fast."""
-    return jnp.pad(x, ((0, max(0, FEW - len(x))), (0, 0)))
 
 
 def _turned(x: Float[Array, "*M L"]) -> Float[Array, "L M"]:

@@ -219,8 +219,7 @@ class Trainer:
             tensor.to(self.device, non_blocking=True) for tensor in batch[:3]
         )
         self.optimizer.zero_grad(set_to_none=True)
-        kind = self.device.type
-        with torch.autocast(kind, torch.bfloat16, enabled=self._narrow):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._narrow):
             loss = self._loss(source, target, labels, padded=batch.padded)
         (loss / batch.tokens).backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
