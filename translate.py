@@ -17,7 +17,6 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal
@@ -26,7 +25,6 @@ import tyro
 from rich.console import Console
 from rich.progress import track
 
-import transformer
 from transformer import (
     corpora,
     insights,
@@ -41,9 +39,9 @@ from transformer.cleaning import Pair
 from transformer.errors import InputError
 from transformer.insights import Views
 from transformer.options import Demands, Search
+from transformer.orders import Order
 from transformer.shards import ALONE
 from transformer.strategies import Beam
-from transformer.streams import Translate
 from transformer.translator import Translator
 
 unprefixed = tyro.conf.arg(name="")
@@ -71,6 +69,9 @@ class Command:
     """Another translation of --input: print too how likely chance sets them apart."""
     shard: Annotated[str, tyro.conf.arg(metavar="I/N")] = str(ALONE)
     """Do share I of N, counted from 0; the last to finish joins them in --output."""
+    processes: int | None = None
+    """Of a file, on a CPU: each translates parts of it on a core of its own. By default
+    as many as there are cores, parts, and memory; for a share one."""
     to: str | None = None
     """The language to translate into, of a model that has several."""
     others: tuple[Path, ...] = ()
@@ -115,6 +116,10 @@ def check(command: Command) -> None:
         raise InputError("--reference scores a whole file, not a --shard of it.")
     if shards.parse(command.shard) != ALONE and command.input is None:
         raise InputError("--shard needs --input and --output.")
+    if command.processes is not None and command.input is None:
+        raise InputError("--processes needs --input: they share a file.")
+    if command.processes is not None and command.processes < 1:
+        raise InputError(f"--processes {command.processes} must be at least 1.")
     if command.input is not None and command.texts:
         raise InputError("Give either texts or --input, not both.")
     if command.others and (command.score or command.verify):
@@ -215,44 +220,48 @@ def verified(translator: Translator, search: Search, path: Path) -> bool:
     return verification.passed(outcomes)
 
 
-def judged(command: Command, translate: Translate, console: Console) -> None:
+def judged(command: Command, order: Order, console: Console) -> None:
     """Translates a file, and prints how near it comes to the reference."""
     assert command.input is not None and command.reference is not None, "as checked"
     judge = judgement.read(command.input, command.reference, command.against)
     with tempfile.TemporaryDirectory() as folder:
         output = command.output or Path(folder) / "translation"
-        translated(replace(command, output=output), translate, console)
+        translated(replace(command, output=output), order, console)
         texts = list(corpora.lines(output))
     for line in judge.report(texts):
         streams.write(line)
 
 
-def translated(command: Command, translate: Translate, console: Console) -> None:
+def translated(command: Command, order: Order, console: Console) -> None:
     """Translates what is given, from where it is given."""
     render = streams.aligned if command.alignments else streams.plain
     render = streams.as_json if command.json else render
     if command.input is not None and command.output is not None:
         mark, shard = settings(command), shards.parse(command.shard)
-        streams.file(
-            command.input, command.output, translate, render, mark, console, shard
-        )
+        count = order.processes(command.processes or (1 if shard != ALONE else None))
+        files = command.input, command.output
+        streams.file(*files, order, render, mark, console, shard, count)
     elif command.texts:
-        for translation in translate(command.texts, first_line=0):
+        for translation in order(command.texts, first_line=0):
             streams.write(render(translation, "\n"), end="")
     else:
-        streams.pipe(sys.stdin.buffer, translate, render)
+        streams.pipe(sys.stdin.buffer, order, render)
 
 
 def main(console: Console) -> None:
     command = tyro.cli(Command, description=__doc__)
     command = replace(command, texts=tuple(map(streams.argument, command.texts)))
     check(command)
-    translator = transformer.load(
-        command.model,
-        *command.others,
+    order = Order(
+        models=(command.model, *command.others),
+        to=command.to,
         precision="float32" if command.verify else command.precision,
         fast=command.fast,
-    ).toward(command.to)
+        search=command.search,
+        demands=command.demands,
+        align=command.alignments or command.json,
+    )
+    translator = order.translator
     if command.tokens:
         lines = command.texts or map(streams.text, sys.stdin.buffer)
         return show_tokens(translator, lines)
@@ -262,15 +271,9 @@ def main(console: Console) -> None:
         return show_scores(translator, command, command.score)
     if command.verify:
         sys.exit(0 if verified(translator, command.search, command.verify) else 1)
-    translate = partial(
-        translator.translate,
-        strategy=command.search.strategy(),
-        control=command.demands.control(translator.tokenizers.target),
-        seed=command.search.seed,
-        align=command.alignments or command.json,
-    )
+    order.check()
     finish = translated if command.reference is None else judged
-    return finish(command, translate, console)
+    return finish(command, order, console)
 
 
 if __name__ == "__main__":

@@ -400,7 +400,7 @@ def test_nothing_depends_on_how_many_processes_prepare(tmp_path, monkeypatch):
     monkeypatch.setattr(cleaning, "CHUNK", 3)
     found = []
     for cores in (1, 2):
-        monkeypatch.setattr(workers, "_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(workers, "cores", lambda cores=cores: cores)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / str(cores)))
         data = dataset.prepare(settings(tmp_path, GOOD + BAD))
         found.append((decoded(data), data.report, data.tokenizers.target.model))

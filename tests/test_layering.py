@@ -69,7 +69,7 @@ RUNGS: list[dict[str, str]] = [
         "text": "sentences",
         "tokenizer": "errors segmentation symbols text",
         "vocabulary": "symbols tokenizer",
-        "workers": "",
+        "workers": "errors",
     },
     {
         "batches": "packing portions store symbols",
@@ -91,7 +91,7 @@ RUNGS: list[dict[str, str]] = [
         "store": "errors",
     },
     {
-        "budget": "batches errors",
+        "budget": "axes batches errors",
         "checkpoints": "errors processes",
         "folder": "config errors settings tokenizer",
         "model": "attention config dropout embeddings layers masks positions remat",
@@ -124,7 +124,7 @@ RUNGS: list[dict[str, str]] = [
         ),
         "scoring": "axes cleaning devices model seating symbols tokenizer",
         "shards": "compression errors",
-        "streams": "alignments corpora errors lines shards",
+        "streams": "alignments corpora errors lines shards workers",
         "tasks": (
             "checks constraints phrases rules search seating selects spans "
             "strategies symbols tokenizer"
@@ -160,6 +160,9 @@ RUNGS: list[dict[str, str]] = [
             "translator walks"
         ),
         "journal": "evaluation pages",
+        "orders": (
+            "budget devices errors lines loading options scripts translator workers"
+        ),
         "panels": "comparisons explanations heads neighbours pages trees",
         "scripts": "devices errors processes",
         "step": "axes batches layers losses masks model parallel symbols",
@@ -178,8 +181,8 @@ RUNGS: list[dict[str, str]] = [
             "positions search strategies translator"
         ),
         "translate": (
-            "cleaning corpora errors insights judgement options scripts shards "
-            "strategies streams transformer translator verification weights"
+            "cleaning corpora errors insights judgement options orders scripts shards "
+            "strategies streams translator verification weights"
         ),
     },
 ]

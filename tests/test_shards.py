@@ -50,8 +50,23 @@ recorded = partial(pretence.recorded, numbered)
 interrupted_at = partial(pretence.interrupted_at, numbered)
 
 
-def run(source, target, shard=ALONE, translate=numbered, settings="", console=QUIET):
-    streams.file(source, target, translate, streams.plain, settings, console, shard)
+def failing(texts, *, first_line):
+    if first_line == 12:
+        raise InputError("of line 12")
+    return numbered(texts, first_line=first_line)
+
+
+def run(
+    source,
+    target,
+    shard=ALONE,
+    translate=numbered,
+    settings="",
+    console=QUIET,
+    processes=1,
+):
+    how = settings, console, shard, processes
+    streams.file(source, target, translate, streams.plain, *how)
 
 
 def text(lines):
@@ -123,6 +138,23 @@ def test_any_number_of_processes_in_any_order_write_what_one_writes(
                 run(source, shared, shard)
         assert shared.read_bytes() == alone.read_bytes() == expected
         assert len(list(Path(path).iterdir())) == 3
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_processes_that_one_starts_write_what_it_would_write(source, target, count):
+    for shard in all_of(count):
+        run(source, target, shard, processes=2)
+    assert target.read_text() == whole(20)
+    assert not beside(target)
+
+
+def test_what_comes_before_the_part_of_a_process_that_fails_is_kept(source, target):
+    with pytest.raises(InputError, match="of line 12"):
+        run(source, target, translate=failing, processes=2)
+    seen = []
+    run(source, target, translate=recorded(seen))
+    assert seen == [f"line {number}" for number in range(12, 20)]
+    assert target.read_text() == whole(20)
 
 
 def test_a_share_translates_its_own_lines_only_and_none_again(source, target):

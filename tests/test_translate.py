@@ -170,6 +170,8 @@ def test_a_share_needs_a_file():
         ({"verify": ROOT, "search": Search(sample=True)}, "plain beam search"),
         ({"verify": ROOT, "search": Search(n_best=2)}, "plain beam search"),
         ({"verify": ROOT, "demands": Demands(ban=("a",))}, "plain beam search"),
+        ({"processes": 2}, "--processes needs --input"),
+        (JUDGED | {"processes": 0}, "--processes 0 must be at least 1"),
         ({"alignments": True, "search": Search(n_best=2)}, "Add --json"),
         ({"search": Search(diverse=0.5, sample=True)}, "Choose one"),
     ],
@@ -228,7 +230,8 @@ def untrained(tmp_path_factory):
 
 def test_two_processes_at_once_make_the_file_that_one_makes(untrained, tmp_path):
     """What is drawn depends on the numbers of the lines, which are to be the same."""
-    source, alone, shared = (tmp_path / name for name in ("source", "alone", "shared"))
+    names = "source", "alone", "shared", "started"
+    source, alone, shared, started = (tmp_path / name for name in names)
     filler = "\n" * (streams.PART - 2)
     text = f"a dog\r\nthe cat\n{filler}a dog\na dog\r\n{filler}a dog"
     source.write_bytes(text.encode())
@@ -244,17 +247,18 @@ def test_two_processes_at_once_make_the_file_that_one_makes(untrained, tmp_path)
 
     both = [start(shared, "--shard", "0/2"), start(shared, "--shard", "1/2")]
     said = [process.communicate() for process in both]
-    assert start(alone).communicate()[0] == ""
+    assert start(alone, "--processes", "1").communicate()[0] == ""
+    assert start(started, "--processes", "2").communicate()[0] == ""
     assert [output for output, _ in said] == ["", ""]
     assert "shared is written." in said[0][1] + said[1][1]
-    assert shared.read_bytes() == alone.read_bytes()
+    assert shared.read_bytes() == started.read_bytes() == alone.read_bytes()
     lines = alone.read_bytes().decode().split("\n")
     assert len(lines) == 2 * streams.PART + 1
     returns = [number for number, line in enumerate(lines) if line.endswith("\r")]
     assert returns == [0, streams.PART + 1]
     drawn = [line.removesuffix("\r") for line in lines]
     assert len({drawn[line] for line in (0, streams.PART, streams.PART + 1, -1)}) == 4
-    assert {path.name for path in tmp_path.iterdir()} == {"source", "alone", "shared"}
+    assert {path.name for path in tmp_path.iterdir()} == set(names)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,9 @@
 """A function mapped by several processes: nothing but time depends on how many."""
 
 import itertools
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from transformer import workers
+from transformer.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 
@@ -40,6 +43,35 @@ def test_no_more_is_read_than_is_soon_needed():
 def test_an_error_in_a_worker_is_that_of_the_caller():
     with pytest.raises(ZeroDivisionError):
         list(workers.ordered(_divide, [1] * 20 + [0], 2))
+
+
+def test_a_worker_computes_on_one_core_while_this_process_may_use_all():
+    before = os.environ.get("NPROC")
+    found = list(workers.ordered(os.getenv, ["NPROC"] * 3, 2, few=0))
+    assert found == [("NPROC", "1")] * 3
+    assert os.environ.get("NPROC") == before
+
+
+def test_nobody_works_on_for_a_caller_who_has_left():
+    others = set(multiprocessing.active_children())
+    found = workers.ordered(_slowly, itertools.count(), 2, few=0)
+    next(found)
+    found.close()
+    assert set(multiprocessing.active_children()) <= others
+
+
+def test_a_worker_that_is_killed_is_said_in_a_sentence():
+    with pytest.raises(InputError, match="was killed"):
+        list(workers.ordered(_kill, [signal.SIGKILL], 2, few=0))
+
+
+def _kill(sign):
+    os.kill(os.getpid(), sign)
+
+
+def _slowly(item):
+    time.sleep(item)  # the later ones would take minutes
+    return item
 
 
 def _pid(item):

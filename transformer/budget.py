@@ -15,6 +15,7 @@ from jax.stages import Compiled
 from jaxtyping import Int
 
 from transformer import batches
+from transformer.axes import Params
 from transformer.batches import Shape
 from transformer.errors import InputError
 
@@ -24,6 +25,8 @@ evaluation."""
 
 TRIES = 8
 """Most programs that are compiled in the search; where memory is linear, three."""
+
+GIB = 2**30
 
 CONTROL_GROUP = Path("/sys/fs/cgroup")
 """Where Linux tells a container its limits."""
@@ -109,6 +112,14 @@ def free_memory() -> int:
     else:
         free = min(_free_pages(), _container_room())
     return int(SHARE * free)
+
+
+def copies(params: Params) -> int:
+    """Processes with these parameters that half of main memory has room for."""
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(params))
+    pages = os.sysconf("SC_PHYS_PAGES") // 2
+    room = min(os.sysconf("SC_PAGE_SIZE") * pages, _container_room())
+    return room // (GIB + 3 * size)
 
 
 def _free_pages() -> int:

@@ -19,6 +19,12 @@ INTERRUPTED = 130
 Main = Callable[[Console], None]
 
 
+def prepare() -> None:
+    """What every process that computes begins with."""
+    devices.keep_freed_memory()
+    devices.keep_compiled_programs()
+
+
 def run(main: Main) -> int:
     """Runs `main` and returns the exit code; our own bugs keep their traceback.
 
@@ -30,8 +36,7 @@ def run(main: Main) -> int:
         format="%(message)s",
         handlers=[RichHandler(console=console, show_time=False, show_path=False)],
     )
-    devices.keep_freed_memory()
-    devices.keep_compiled_programs()
+    prepare()
     try:
         main(console)
         sys.stdout.flush()  # here, where a broken pipe is expected

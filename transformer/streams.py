@@ -11,6 +11,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
@@ -18,7 +19,7 @@ from typing import BinaryIO, Protocol, runtime_checkable
 from rich.console import Console
 from rich.progress import Progress
 
-from transformer import alignments, corpora
+from transformer import alignments, corpora, workers
 from transformer.errors import InputError
 from transformer.lines import Translation
 from transformer.shards import ALONE, Shard, Shares
@@ -140,12 +141,17 @@ def file(
     settings: str,
     console: Console,
     shard: Shard = ALONE,
+    processes: int = 1,
 ) -> None:
     """Translates a file into another, which appears when it is whole.
 
     What is done is kept beside `target`; the same call continues there after an
     interruption, but starts anew if `source` or `settings` have changed. Of several
     processes each does its share, and the last to finish joins them.
+
+    Args:
+        processes: how many call `translate` and `render` beside each other; if not
+            just this one does, they must survive pickling.
 
     Raises:
         InputError: if `source` cannot be read or `target` cannot be written.
@@ -161,10 +167,12 @@ def file(
             with shares.open(shard.index) as output, Progress(console=console) as bar:
                 done = _whole_lines(output)
                 task = bar.add_task("Translating", total=size, completed=done)
-                rest = islice(own(), done, None)
-                for number, lines in _parts(rest):
-                    rendered = _rendered(lines, number, translate, render)
-                    output.writelines(line.encode() for line in rendered)
+                parts = _parts(islice(own(), done, None))
+                work = partial(_written, translate, render)
+                count = max(1, min(processes, -(-(size - done) // PART)))
+                each = workers.ordered(work, parts, count, few=0)
+                for (_, lines), written in each:
+                    output.write(written)
                     output.flush()
                     os.fsync(output.fileno())
                     bar.advance(task, len(lines))
@@ -174,6 +182,13 @@ def file(
     if shard.count > 1:
         news = _news(shard, missing, target)
         console.print(news, markup=False, highlight=False, soft_wrap=True)
+
+
+def _written(
+    translate: Translate, render: Render, part: tuple[int, Sequence[str]]
+) -> bytes:
+    number, lines = part
+    return "".join(_rendered(lines, number, translate, render)).encode()
 
 
 def _news(shard: Shard, missing: int, target: Path) -> str:
