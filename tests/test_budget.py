@@ -120,3 +120,16 @@ def test_a_container_leaves_less_than_the_machine_has(tmp_path, monkeypatch):
     assert budget.free_memory() == budget.SHARE * 2000
     (tmp_path / "memory.max").write_text("max\n")
     assert budget.free_memory() > 1e6
+
+
+def test_copies_share_half_of_memory_or_what_a_container_leaves(monkeypatch):
+    page, pages = 4096, 2 * 2**30 // 4096 * 10
+    memory = {"SC_PAGE_SIZE": page, "SC_PHYS_PAGES": pages}
+    monkeypatch.setattr(budget.os, "sysconf", memory.__getitem__)
+    monkeypatch.setattr(budget, "_container_room", lambda: 2**40)
+    params = {"kernel": np.broadcast_to(np.zeros(()), (2**30 // 8,))}
+    assert budget.copies({}) == 10
+    assert budget.copies(params) == 2
+    monkeypatch.setattr(budget, "_container_room", lambda: 2**31)
+    assert budget.copies({}) == 2
+    assert budget.copies(params) == 0

@@ -1,6 +1,7 @@
 """The script's own part: flags, what a half-done file belongs to, what is printed."""
 
 import json
+import pickle
 import re
 import subprocess
 import sys
@@ -17,7 +18,17 @@ from rich.console import Console
 
 import transformer
 import translate
-from transformer import folder, judgement, phrases, streams, tokenizer, weights
+from transformer import (
+    budget,
+    devices,
+    folder,
+    judgement,
+    phrases,
+    streams,
+    tokenizer,
+    weights,
+    workers,
+)
 from transformer.config import (
     Config,
     DataConfig,
@@ -30,6 +41,7 @@ from transformer.folder import Description
 from transformer.insights import Views
 from transformer.model import Transformer
 from transformer.options import Demands, Search
+from transformer.orders import Order
 from transformer.search import IMPOSSIBLE
 from transformer.tokenizer import Tokenizers
 from transformer.translator import Translation
@@ -264,6 +276,28 @@ def test_two_processes_at_once_make_the_file_that_one_makes(untrained, tmp_path)
 @pytest.fixture(scope="module")
 def translator(untrained):
     return transformer.load(untrained)
+
+
+def test_an_order_is_sent_without_what_it_loaded_and_is_the_same(untrained):
+    order = Order(models=(untrained,), search=Search(sample=True))
+    found = order(["a dog"], first_line=3)
+    assert len(pickle.dumps(order)) < 10_000
+    sent = pickle.loads(pickle.dumps(order))
+    assert sent == order
+    assert sent(["a dog"], first_line=3) == found
+
+
+def test_there_is_a_process_for_each_core_if_memory_allows(untrained, monkeypatch):
+    order = Order(models=(untrained,))
+    monkeypatch.setattr(workers, "cores", lambda: 6)
+    for room, count in (9, 6), (4, 4), (0, 1):
+        monkeypatch.setattr(budget, "copies", lambda params, room=room: room)
+        assert order.processes(None) == count
+        assert order.processes(7) == 7
+    monkeypatch.setattr(devices, "on_cpu", lambda: False)
+    assert order.processes(None) == order.processes(1) == 1
+    with pytest.raises(InputError, match="--processes 2 are for a CPU"):
+        order.processes(2)
 
 
 @pytest.fixture
