@@ -1,7 +1,7 @@
 """What shall be translated with, and how: a function that other processes can have."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class Order:
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was loaded."""
-        return {name: vars(self)[name] for name in self.__dataclass_fields__}
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
     def translator(self) -> Translator:

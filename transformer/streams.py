@@ -11,6 +11,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
@@ -170,12 +171,12 @@ def file(
                 parts = _parts(islice(own(), done, None))
                 work = partial(_written, translate, render)
                 count = max(1, min(processes, -(-(size - done) // PART)))
-                each = workers.ordered(work, parts, count, few=0)
-                for (_, lines), written in each:
-                    output.write(written)
-                    output.flush()
-                    os.fsync(output.fileno())
-                    bar.advance(task, len(lines))
+                with closing(workers.ordered(work, parts, count, few=0)) as each:
+                    for (_, lines), written in each:
+                        output.write(written)
+                        output.flush()
+                        os.fsync(output.fileno())
+                        bar.advance(task, len(lines))
         missing = shares.join(PART)
     except OSError as error:
         raise InputError(f"{target} cannot be written: {error.strerror}.") from error
