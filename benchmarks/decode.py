@@ -35,6 +35,7 @@ from benchmarks.rivals.decoding import Ids
 from benchmarks.sentences import Task
 from benchmarks.servers import OURS, Contestants
 from benchmarks.work import Work, config
+from transformer.errors import InputError
 
 SCORED = 32
 """Translations whose log-probabilities are compared."""
@@ -64,6 +65,9 @@ class Command:
     """Turns that each takes."""
     rivals_python: str = sys.executable
     """The Python that has benchmarks/rivals/requirements.txt."""
+    leave_out: tuple[str, ...] = ()
+    """Rivals, or another kind of ours, by their names in the table. `Hugging Face
+    bfloat16` takes many minutes where the CPU has no instructions for it."""
     json: Path | None = None
     """Also writes the figures there."""
 
@@ -86,6 +90,21 @@ class Row(NamedTuple):
     """Of the whole file."""
 
 
+def taking_part(command: Command, folder: Path) -> dict[str, list[str]]:
+    """How each that takes part is called.
+
+    Raises:
+        InputError: if --leave-out names nobody, or us.
+    """
+    lines = command_lines(folder, command.rivals_python)
+    for name in command.leave_out:
+        if name == OURS or lines.pop(name, None) is None:
+            raise InputError(
+                f"--leave-out {name!r}: one of {', '.join(map(repr, list(lines)[1:]))}"
+            )
+    return lines
+
+
 def command_lines(folder: Path, python: str) -> dict[str, list[str]]:
     """How each contestant is called; all serve, and the rivals translate a --text."""
     rivals = servers.ROOT / "benchmarks" / "rivals"
@@ -105,7 +124,7 @@ def command_lines(folder: Path, python: str) -> dict[str, list[str]]:
 
 def contest(command: Command, task: Task) -> Result:
     """The table of a task, and how closely the rivals compute what we compute."""
-    lines = command_lines(task.folder, command.rivals_python)
+    lines = taking_part(command, task.folder)
     with servers.serving(lines) as contestants:
         names = {name: server.name for name, server in contestants.running.items()}
         rows = [
@@ -240,7 +259,7 @@ def results(command: Command, scratch: Path) -> Iterator[tuple[str, Result, str]
     task = sentences.captions(command.model, _folder(scratch / "captions"))
     found = contest(command, task)
     yield "captions", plain(found), table(found)
-    lines = command_lines(task.folder, command.rivals_python)
+    lines = taking_part(command, task.folder)
     rivals = {
         name: line
         for name, line in lines.items()

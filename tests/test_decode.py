@@ -200,6 +200,16 @@ def test_who_fails_on_the_way_is_missing_but_for_us(tmp_path):
             contestants.ask(sources=SOURCES)
 
 
+def test_a_contestant_may_be_left_out_by_its_name_but_never_ours(tmp_path):
+    everyone = decode.taking_part(decode.Command(), tmp_path)
+    one = "CTranslate2 int8"
+    others = decode.taking_part(decode.Command(leave_out=(one,)), tmp_path)
+    assert [*others] == [name for name in everyone if name != one]
+    for wrong in ("ours", "nobody"):
+        with pytest.raises(InputError, match=f"{wrong}.*'{one}'"):
+            decode.taking_part(decode.Command(leave_out=(wrong,)), tmp_path)
+
+
 def test_the_first_translation_is_timed_with_an_empty_cache_and_with_a_full_one(
     monkeypatch, tmp_path
 ):
