@@ -35,12 +35,13 @@ _UNITS = (
 
 # No pattern looks at a character more often than a fixed number of times: repetitions
 # are possessive, and what may begin a match inside another is kept from doing so.
+# Labels of a domain are not: Python 3.11.2 loses such matches where the last gives way.
 _PATTERNS = {
     "url": (
         r"(?<![\w.])(?:[A-Za-z][A-Za-z0-9+.-]{1,20}+://(?=[\w\[])|www\.(?=\w))"
         r"[^\s<>\"“”„«»{}|\\^`\u3000-\u303f\uff00-\uffef]++"
-        r"|(?<![\w.@/-])(?:[\w-]++\.(?=\w))++(?<=\.)"
-        rf"(?:{_DOMAINS})\b(?!@)(?:/[^\s<>\"“”„«»{{}}|\\^`\u3000-\u303f]*+)?+"
+        r"|(?<![\w.@/-])(?:[\w-]++\.(?=\w))+"
+        rf"(?:{_DOMAINS})\b(?!@|[\w-]*+\.\w)(?:/[^\s<>\"“”„«»{{}}|\\^`\u3000-\u303f]*+)?+"
     ),
     "email": (
         r"(?<![\w.+%-])(?:mailto:)?[\w+%-]++(?:\.[\w+%-]++)*+@[\w-]++(?:\.[\w-]++)++"
