@@ -114,3 +114,10 @@ def test_a_repair_never_makes_it_worse(source, translation):
 )
 def test_only_what_is_clear_is_repaired(source, translation, repaired):
     assert spans.repaired(source, translation) == repaired
+
+
+def test_what_a_repetition_began_and_did_not_end_is_no_part_of_a_span():
+    texts = ("12-", "12-}", "a@b.de.", "see a.com.")
+    found = [spans.find(text, spans.WITH_NUMBERS) for text in texts]
+    words = [[span.text for span in each] for each in found]
+    assert words == [["12"], ["12"], ["a@b.de"], ["a.com"]]

@@ -24,7 +24,7 @@ _ATTRIBUTE = (
     rf"|(?:{_BARE})(?=[\s/>]))"
 )
 _TAG = re.compile(
-    rf"<(?P<open>[A-Za-z_][\w:.-]*+)(?:{_ATTRIBUTE})*+\s*+(?P<alone>/)?>"
+    rf"<(?P<open>[A-Za-z_][\w:.-]*+)(?>(?:{_ATTRIBUTE})*)\s*+(?P<alone>/)?>"
     r"|</(?P<close>[A-Za-z_][\w:.-]*+)\s*+>|<![A-Za-z][^<>]*+>"
 )
 

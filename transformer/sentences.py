@@ -13,7 +13,7 @@ _UNSPACED = "।॥。！？｡．"
 """They end a sentence whatever follows, but for what continues a quotation."""
 
 _END = re.compile(
-    rf"(?<![{_SPACED}])[{_SPACED}]++[{_CLOSERS}]*+(?:\s»(?=\s))?+\s++(?=\S)"
+    rf"(?<![{_SPACED}])[{_SPACED}]++[{_CLOSERS}]*+(?>(?:\s»(?=\s))?)\s++(?=\S)"
     rf"|(?<![{_UNSPACED}])[{_UNSPACED}][{_UNSPACED}…]*+"
     rf"(?:[{_CLOSERS}]++(?![と、，])|(?![{_CLOSERS}]))\s*+"
 )

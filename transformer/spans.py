@@ -35,29 +35,30 @@ _UNITS = (
 
 # No pattern looks at a character more often than a fixed number of times: repetitions
 # are possessive, and what may begin a match inside another is kept from doing so.
-# Labels of a domain are not: Python 3.11.2 loses such matches where the last gives way.
+# Of groups they are atomic instead, because Python 3.11.2 keeps what a possessive group
+# had matched of a repetition that then fails.
 _PATTERNS = {
     "url": (
         r"(?<![\w.])(?:[A-Za-z][A-Za-z0-9+.-]{1,20}+://(?=[\w\[])|www\.(?=\w))"
         r"[^\s<>\"“”„«»{}|\\^`\u3000-\u303f\uff00-\uffef]++"
-        r"|(?<![\w.@/-])(?:[\w-]++\.(?=\w))+"
-        rf"(?:{_DOMAINS})\b(?!@|[\w-]*+\.\w)(?:/[^\s<>\"“”„«»{{}}|\\^`\u3000-\u303f]*+)?+"
+        r"|(?<![\w.@/-])(?>(?:[\w-]++\.(?=\w))+)(?<=\.)"
+        rf"(?:{_DOMAINS})\b(?!@)(?>(?:/[^\s<>\"“”„«»{{}}|\\^`\u3000-\u303f]*+)?)"
     ),
     "email": (
-        r"(?<![\w.+%-])(?:mailto:)?[\w+%-]++(?:\.[\w+%-]++)*+@[\w-]++(?:\.[\w-]++)++"
+        r"(?<![\w.+%-])(?:mailto:)?[\w+%-]++(?>(?:\.[\w+%-]++)*)@[\w-]++(?>(?:\.[\w-]++)+)"
     ),
     "placeholder": (
         r"\{\{\{[^{}]{1,200}+\}\}\}|\{\{[^{}]{1,200}+\}\}|\{%[^{}%]{1,200}+%\}"
         r"|[$%#]?\{\s?[^\s{}]*+\s?\}"
     ),
     "printf": (
-        r"(?<![\d%])(?<!\d\s)%(?:(?:\d++\$|\(\w++\))?[-+#0]*+\d*+(?:\.\d++)?+"
-        r"(?:hh?|ll?|[Lqjzt])?+[diouxXeEfFgGaAcCsSpn@]|%)"
+        r"(?<![\d%])(?<!\d\s)%(?:(?:\d++\$|\(\w++\))?[-+#0]*+\d*+(?>(?:\.\d++)?)"
+        r"(?>(?:hh?|ll?|[Lqjzt])?)[diouxXeEfFgGaAcCsSpn@]|%)"
     ),
     "entity": r"&(?:#\d{1,7}+|#[xX][0-9A-Fa-f]{1,6}+|[A-Za-z][A-Za-z0-9]{1,31}+);",
     "number": (
-        r"(?<![\w.,])[-+−]?\d++(?:[.,:/'’\u00a0\u202f-]\d++)*+"
-        rf"(?:[ \u00a0\u2009\u202f]?(?:{_UNITS})(?!\w))?+"
+        r"(?<![\w.,])[-+−]?\d++(?>(?:[.,:/'’\u00a0\u202f-]\d++)*)"
+        rf"(?>(?:[ \u00a0\u2009\u202f]?(?:{_UNITS})(?!\w))?)"
     ),
 }
 
