@@ -217,22 +217,27 @@ def test_the_module_projects_attends_in_each_head_and_projects_the_heads_togethe
         np.testing.assert_allclose(y[b, t], expected, atol=1e-4)
 
 
-def test_step_by_step_with_a_written_cache_is_causal_attention_at_once():
-    module, to_itself, variables, x = make(rotation=rotate)
-    whole = np.array(to_itself(x, masks.causal(T), COUNT, COUNT))
+@pytest.mark.parametrize("rows", [1, B])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_step_by_step_with_a_written_cache_is_causal_attention_at_once(rows, dtype):
+    """A single row, too, whose projections are one product."""
+    module, to_itself, variables, x = make(dtype, rotation=rotate)
+    x, at_once = x[:rows], np.broadcast_to(COUNT[:1], (rows, T))
+    whole = np.array(to_itself(x, masks.causal(T), at_once, at_once), np.float32)
 
     @jax.jit
     def step(x, past, t) -> Any:
-        at = jnp.full((B, 1), t)
-        new: Any = module.apply(variables, x, at, method="keys_values")
-        kv = attention.write(past, new, at[:, 0])
-        seen = jnp.broadcast_to(jnp.arange(T) <= t, (B, 1, T))
-        return module.apply(variables, x, kv, seen, at, train=False), kv
+        at = jnp.full((rows, 1), t)
+        seen = jnp.broadcast_to(jnp.arange(T) <= t, (rows, 1, T))
+        args = x, past, at[:, 0], seen, at
+        return module.apply(variables, *args, method="step")
 
-    past = attention.stored(KeyValues(*jnp.zeros((2, B, T, N, H))))
+    past = attention.stored(KeyValues(*jnp.zeros((2, rows, T, N, H))))
     for t in range(T):
         y, past = step(x[:, t : t + 1], past, t)
-        np.testing.assert_allclose(np.array(y)[:, 0], whole[:, t], atol=1e-5)
+        assert y.dtype == dtype
+        near = {"rtol": 0, "atol": 1e-5 if dtype == jnp.float32 else 0.1}
+        np.testing.assert_allclose(np.array(y, "f4")[:, 0], whole[:, t], **near)
 
 
 def test_rotation_makes_attention_a_matter_of_distances():

@@ -3,10 +3,10 @@
 Self-attention, cross-attention and cached decoding are one module: what differs is
 who supplies the keys and values, so that is an argument.
 
-    kv = attention.keys_values(x, positions)              # self-attention
-    kv = memory                                           # cross: once per sentence
-    kv = write(past, attention.keys_values(x, t), slots)  # one decoding step
+    kv = attention.keys_values(x, positions)             # self-attention
+    kv = memory                                          # cross: once per sentence
     y = attention(x, kv, mask, positions, train=False)
+    y, kv = attention.step(x, past, slots, mask, t)      # one decoding step
 """
 
 import math
@@ -216,7 +216,44 @@ class MultiHeadAttention(nn.Module):
         *,
         train: bool,
     ) -> Float[Array, "B T D"]:
-        query = self.rotation(self.query(x), positions)
+        query = self._queries(x, positions)
         drops = train and self.rate > 0
         dropout = partial(self.dropout, train=train) if drops else None
         return self.output(attend(query, kv, mask, dropout))
+
+    def step(
+        self,
+        x: Float[Array, "B T D"],
+        past: Stored,
+        slots: Int[Array, " B"],
+        mask: Bool[Array, "#B #T S"],
+        positions: Int[Array, "B T"],
+    ) -> tuple[Float[Array, "B T D"], Stored]:
+        """Self-attention of what comes behind `past`, and the past with it.
+
+        Args:
+            slots: where `x` is written to, in each row; S counts all slots.
+        """
+        query, new = self._queries_keys_values(x, positions)
+        kv = write(past, new, slots)
+        return self.output(attend(query, kv, mask)), kv
+
+    def _queries(
+        self, x: Float[Array, "B T D"], positions: Int[Array, "B T"]
+    ) -> Float[Array, "B T N H"]:
+        return self.rotation(self.query(x), positions)
+
+    def _queries_keys_values(
+        self, x: Float[Array, "B T D"], positions: Int[Array, "B T"]
+    ) -> tuple[Float[Array, "B T N H"], KeyValues]:
+        """A single row meets its three kernels as one, which is read faster than three;
+        more rows gain nothing. What joins them leaves the loop of a search."""
+        if x.size > self.dim:
+            return self._queries(x, positions), self.keys_values(x, positions)
+        parts = self.query, self.key, self.value
+        kernels = [part.variables["params"]["kernel"] for part in parts]
+        kernel = jnp.stack(kernels, axis=1).astype(self.dtype)
+        product = flat_product(x.astype(self.dtype), kernel, (((2,), (0,)), ()))
+        query, key, value = jnp.unstack(product, axis=2)
+        turn = partial(self.rotation, positions=positions)
+        return turn(query), KeyValues(turn(key), value)

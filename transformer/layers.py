@@ -20,7 +20,6 @@ from transformer.attention import (
     MultiHeadAttention,
     Rotation,
     Stored,
-    write,
 )
 from transformer.config import ModelConfig
 from transformer.dropout import Dropout
@@ -140,15 +139,20 @@ class DecoderLayer(nn.Module):
         """What the encoder's output offers this layer, the same for every step."""
         return self.cross_attention.keys_values(states, positions)
 
-    def keys_values(
+    def looked_back(
         self,
         h: Float[Array, "B T D"],
-        positions: Int[Array, "B T"],
+        layout: Layout,
         past: Past | None,
-    ) -> KeyValues | Stored:
-        """Keys and values of `h`, behind those of the steps before."""
-        new = self.attention.keys_values(h, positions)
-        return new if past is None else write(past.kv, new, past.slots)
+        *,
+        train: bool,
+    ) -> tuple[Float[Array, "B T D"], KeyValues | Stored]:
+        """Self-attention, and its keys and values behind those of the steps before."""
+        where = layout.mask, layout.positions
+        if past is not None:
+            return self.attention.step(h, past.kv, past.slots, *where)
+        kv = self.attention.keys_values(h, layout.positions)
+        return self.attention(h, kv, *where, train=train), kv
 
 
 class PreNormDecoderLayer(DecoderLayer):
@@ -163,8 +167,7 @@ class PreNormDecoderLayer(DecoderLayer):
         train: bool,
     ) -> tuple[Float[Array, "B T D"], KeyValues | Stored]:
         h = self.attention_norm(x)
-        kv = self.keys_values(h, layout.positions, past)
-        h = self.attention(h, kv, layout.mask, layout.positions, train=train)
+        h, kv = self.looked_back(h, layout, past, train=train)
         x = x + self.dropout(h, train=train)
         h = self.cross_norm(x)
         where = memory_mask, layout.positions
@@ -185,8 +188,7 @@ class PostNormDecoderLayer(DecoderLayer):
         *,
         train: bool,
     ) -> tuple[Float[Array, "B T D"], KeyValues | Stored]:
-        kv = self.keys_values(x, layout.positions, past)
-        h = self.attention(x, kv, layout.mask, layout.positions, train=train)
+        h, kv = self.looked_back(x, layout, past, train=train)
         x = self.attention_norm(x + self.dropout(h, train=train))
         where = memory_mask, layout.positions
         h = self.cross_attention(x, memory, *where, train=train)
