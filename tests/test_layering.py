@@ -22,7 +22,7 @@ RUNGS: list[dict[str, str]] = [
     },
     {
         "alphabets": "",
-        "attention": "dropout positions products",
+        "attention": "dropout linear positions",
         "checks": "",
         "cleaning": "errors marks",
         "constraints": "largest rules search selects symbols",
@@ -30,11 +30,12 @@ RUNGS: list[dict[str, str]] = [
         "dropout": "",
         "embeddings": "products",
         "faults": "alphabets cleaning marks text",
-        "feed_forward": "dropout products",
+        "feed_forward": "dropout linear",
         "heads": "",
         "interrupts": "",
         "largest": "",
         "lifting": "links placing spans text",
+        "linear": "axes products",
         "links": "text",
         "losses": "products symbols",
         "marks": "",
@@ -112,7 +113,7 @@ RUNGS: list[dict[str, str]] = [
         "lexicons": "axes errors neighbours text tokenizer translator",
         "lines": "alignments checks links markup parts placing spans tasks text",
         "loading": "axes devices errors folder model tokenizer translator weights",
-        "networks": "attention axes errors model search",
+        "networks": "attention axes errors linear model products search",
         "observations": "attention axes embeddings layers model positions",
         "options": (
             "config corpora errors phrases rules search seating spans strategies "
@@ -190,7 +191,8 @@ ALLOWED = {name: set(of.split()) for rung in RUNGS for name, of in rung.items()}
 RUNG = {module: number for number, rung in enumerate(RUNGS) for module in rung}
 
 LEAVES = (
-    "masks positions products embeddings attention feed_forward dropout losses".split()
+    "masks positions products linear embeddings attention feed_forward dropout "
+    "losses".split()
 )
 SEARCH = "search sampling strategies rules selects constraints".split()
 DATA = (

@@ -26,18 +26,19 @@ def make(seed, **other: Any):
     return model, jax.tree.map(lambda leaf: 3 * leaf, params)
 
 
-def distributions(network, params):
+def distributions(network, params, source=SOURCE, count=K):
     """Of the second token, after hypotheses have changed places."""
 
     @jax.jit
     def run(params):
-        memory = network.encode(params, SOURCE)
+        rows = len(source), count
+        memory = network.encode(params, source)
         step = network.step(params, memory)
-        tokens = jnp.broadcast_to(jnp.arange(5, 5 + K), (B, K))
-        zero = jnp.zeros(B, jnp.int32)
-        cache = network.cache(memory, K, LENGTH)
+        tokens = jnp.broadcast_to(jnp.arange(5, 5 + count), rows)
+        zero = jnp.zeros(rows[:1], jnp.int32)
+        cache = network.cache(memory, count, LENGTH)
         _, cache = step(jnp.ones_like(tokens), zero, cache)
-        parents = jnp.broadcast_to(jnp.arange(K)[::-1], (B, K))
+        parents = jnp.broadcast_to(jnp.arange(count)[::-1], rows)
         cache = network.reordered(cache, parents)
         return jax.nn.softmax(step(tokens, zero + 1, cache)[0])
 
@@ -62,6 +63,22 @@ def test_an_ensemble_takes_the_mean_of_probabilities(name):
     found = distributions(network, together)
     np.testing.assert_allclose(found, np.mean(each, axis=0), rtol=1e-4, atol=1e-6)
     assert np.abs(found - each[0]).max() > 1e-3
+
+
+@pytest.mark.parametrize("layers", [{}, {"activation": "swiglu", "norm": "pre"}])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_ready_parameters_are_in_the_type_and_do_what_others_do(layers, dtype):
+    """One hypothesis of one sentence has products of its own."""
+    model, params = make(0, **layers)
+    network, ready = networks.ensemble([model.clone(dtype=dtype)], [params])
+    types = {leaf.ndim > 1: leaf.dtype for leaf in jax.tree.leaves(ready)}
+    assert types == {True: dtype, False: jnp.float32}
+    near = 1e-6 if dtype == jnp.float32 else 0.05
+    several = distributions(network, ready)
+    np.testing.assert_allclose(several, distributions(network, params), atol=near)
+    np.testing.assert_allclose(several, distributions(Alone(model), params), atol=near)
+    one = distributions(network, ready, SOURCE[:1], 1)
+    np.testing.assert_allclose(one, several[:1, :1], atol=near)
 
 
 def test_a_model_alone_is_no_ensemble():

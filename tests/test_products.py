@@ -1,40 +1,13 @@
-"""A flat product is the product over the same axes."""
+"""Products are those over the same axes, however few the rows."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import lax
 
-from transformer.products import flat_product, multiply, multiply_rows, outer_sum
+from transformer.products import multiply, multiply_rows, outer_sum
 
-B, T, D, N, H = 2, 3, 8, 2, 4
-
-SHAPES = {
-    "one axis to one": ((B, T, D), (D, H), 1),
-    "one axis to heads": ((B, T, D), (D, N, H), 1),
-    "heads to one axis": ((B, T, N, H), (N, H, D), 2),
-    "no batch": ((D,), (D, H), 1),
-}
-
-
-@pytest.mark.parametrize(("x", "kernel", "count"), SHAPES.values(), ids=SHAPES.keys())
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
-def test_it_is_lax_dot_general_with_its_gradients(x, kernel, count, dtype):
-    random = np.random.default_rng(0)
-    args = [jnp.asarray(random.normal(size=shape), dtype) for shape in (x, kernel)]
-    last, first = range(len(x) - count, len(x)), range(count)
-    axes = ((tuple(last), tuple(first)), ((), ()))
-
-    def all_of(product):
-        y, pull = jax.vjp(lambda *args: product(*args, axes), *args)
-        return y, *pull(jnp.cos(y))
-
-    found, expected = jax.jit(lambda: (all_of(flat_product), all_of(lax.dot_general)))()
-    for ours, right in zip(found, expected, strict=True):
-        assert (ours.shape, ours.dtype) == (right.shape, right.dtype)
-        ours, right = (np.array(leaf, np.float32) for leaf in (ours, right))
-        np.testing.assert_allclose(ours, right, rtol=1e-2, atol=1e-5)
+D, H = 8, 4
 
 
 @pytest.mark.parametrize("rows", [(1,), (3,), (4,), (130,), (3, 5), (2, 3, 2)])
@@ -70,3 +43,12 @@ def test_few_rows_are_multiplied_as_many_are(rows, dtype):
         assert product.dtype == jnp.float32
         np.testing.assert_allclose(product, exact, rtol=1e-5, atol=1e-5)
         assert form(x, factor).dtype == dtype
+        gradient = jax.grad(lambda *args, form=form: form(*args).sum(), (0, 1))
+        of_x, of_factor = (np.array(g, np.float32) for g in gradient(x, factor))
+        np.testing.assert_allclose(
+            of_x, np.tile(np.array(y, "f4").sum(1), (rows, 1)), rtol=2e-2, atol=2e-2
+        )
+        of_y = of_factor if form is multiply else of_factor.T
+        np.testing.assert_allclose(
+            of_y, np.tile(np.array(x, "f4").sum(0)[:, None], H), rtol=2e-2, atol=2e-2
+        )

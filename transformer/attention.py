@@ -21,8 +21,8 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
 from transformer.dropout import Dropout
+from transformer.linear import Linear, at_once
 from transformer.positions import unrotated
-from transformer.products import flat_product
 
 MASKED = jnp.finfo(jnp.float32).min
 """The score of what must not be seen: finite, so that a row of nothing stays finite."""
@@ -190,15 +190,10 @@ class MultiHeadAttention(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     def setup(self) -> None:
-        linear = partial(
-            nn.DenseGeneral,
-            use_bias=False,
-            dtype=self.dtype,
-            dot_general=flat_product,
-        )
+        linear = partial(Linear, use_bias=False, dtype=self.dtype)
         heads = (self.num_heads, self.dim // self.num_heads)
         self.query, self.key, self.value = linear(heads), linear(heads), linear(heads)
-        self.output = linear(self.dim, axis=(-2, -1))
+        self.output = linear(self.dim, axes=2)
         self.dropout = Dropout(self.rate)
 
     def keys_values(
@@ -216,7 +211,7 @@ class MultiHeadAttention(nn.Module):
         *,
         train: bool,
     ) -> Float[Array, "B T D"]:
-        query = self._queries(x, positions)
+        query = self.rotation(self.query(x), positions)
         drops = train and self.rate > 0
         dropout = partial(self.dropout, train=train) if drops else None
         return self.output(attend(query, kv, mask, dropout))
@@ -234,26 +229,7 @@ class MultiHeadAttention(nn.Module):
         Args:
             slots: where `x` is written to, in each row; S counts all slots.
         """
-        query, new = self._queries_keys_values(x, positions)
-        kv = write(past, new, slots)
+        query, key, value = at_once((self.query, self.key, self.value), x)
+        query, key = (self.rotation(x, positions) for x in (query, key))
+        kv = write(past, KeyValues(key, value), slots)
         return self.output(attend(query, kv, mask)), kv
-
-    def _queries(
-        self, x: Float[Array, "B T D"], positions: Int[Array, "B T"]
-    ) -> Float[Array, "B T N H"]:
-        return self.rotation(self.query(x), positions)
-
-    def _queries_keys_values(
-        self, x: Float[Array, "B T D"], positions: Int[Array, "B T"]
-    ) -> tuple[Float[Array, "B T N H"], KeyValues]:
-        """A single row meets its three kernels as one, which is read faster than three;
-        more rows gain nothing. What joins them leaves the loop of a search."""
-        if x.size > self.dim:
-            return self._queries(x, positions), self.keys_values(x, positions)
-        parts = self.query, self.key, self.value
-        kernels = [part.variables["params"]["kernel"] for part in parts]
-        kernel = jnp.stack(kernels, axis=1).astype(self.dtype)
-        product = flat_product(x.astype(self.dtype), kernel, (((2,), (0,)), ()))
-        query, key, value = jnp.unstack(product, axis=2)
-        turn = partial(self.rotation, positions=positions)
-        return turn(query), KeyValues(turn(key), value)

@@ -13,7 +13,9 @@ from jaxtyping import Array, Float, Int
 from transformer import attention
 from transformer.axes import Params
 from transformer.errors import InputError
+from transformer.linear import by_rows
 from transformer.model import Transformer, kept, reordered
+from transformer.products import widening
 from transformer.search import Cache, Step, Worth, gather
 
 Memory = Any
@@ -204,9 +206,10 @@ def ensemble(
 
 
 def _ready(model: Transformer, params: Params) -> Params:
-    """Matrices in the type they are multiplied in, so that no step converts them."""
+    """Matrices as they are multiplied fastest, so that no step converts them."""
     ready = lambda leaf: leaf.astype(model.dtype) if leaf.ndim > 1 else leaf  # noqa: E731
-    return jax.tree.map(ready, params)
+    params = jax.tree.map(ready, params)
+    return by_rows(params) if widening(model.dtype) else params
 
 
 def _stacked(*leaves: Array) -> Array:

@@ -1,35 +1,9 @@
 """The matrix product of a layer, in the form that compilers do best with."""
 
-import math
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
-
-Contraction = tuple[tuple[tuple[int, ...], tuple[int, ...]], Any]
-
-
-def flat_product(
-    x: Float[Array, "..."],
-    kernel: Float[Array, "..."],
-    dimension_numbers: Contraction,
-    precision: None = None,
-) -> Float[Array, "..."]:
-    """`lax.dot_general` over the last axes of `x` and the first of `kernel`.
-
-    Sentences and positions become rows of one matrix, heads columns of one. The result
-    is the same; but of three axes or more XLA:CPU makes the kernel's gradient by
-    transposing whole activations (benchmarks/RESULTS.md).
-    """
-    del precision  # of Flax's layers, which call this; ours leave it
-    ((_, contracted), _) = dimension_numbers
-    count = len(contracted)
-    width = math.prod(kernel.shape[:count])
-    rows = x.reshape(*x.shape[: x.ndim - count], width)
-    product = multiply(rows, kernel.reshape(width, -1))
-    return product.reshape(rows.shape[:-1] + kernel.shape[count:])
 
 
 def multiply(
@@ -37,7 +11,7 @@ def multiply(
 ) -> Float[Array, "*M N"]:
     """x @ y, by default in the type of `x`."""
     dtype = dtype or x.dtype
-    if _widening(x):
+    if widening(x.dtype):
         return _widened(x, y).astype(dtype)
     return _of_rows("ML,LN->MN", x, y, dtype)
 
@@ -50,8 +24,11 @@ def multiply_rows(
     XLA:CPU would multiply by a transposed matrix of bfloat16 in float32.
     """
     dtype = dtype or x.dtype
-    written = jnp.float32 if _widening(x) else dtype
-    return _of_rows("ML,NL->MN", x, rows, written).astype(dtype)
+    if not widening(x.dtype):
+        return _of_rows("ML,NL->MN", x, rows, dtype)
+    if x.size == x.shape[-1]:
+        return _of_one(x, rows).astype(dtype)
+    return _of_rows("ML,NL->MN", x, rows, jnp.float32).astype(dtype)
 
 
 def outer_sum(
@@ -59,7 +36,7 @@ def outer_sum(
 ) -> Float[Array, "L N"]:
     """xᵀ @ y, by default in the type of `x`."""
     dtype = dtype or x.dtype
-    if _widening(x):
+    if widening(x.dtype):
         return _widened(_turned(x), _flat(y)).astype(dtype)
     return jnp.einsum("ML,MN->LN", _flat(x), _flat(y), preferred_element_type=dtype)
 
@@ -69,19 +46,31 @@ def _of_rows(
 ) -> Float[Array, "*M N"]:
     """The product of all rows of `x`, filled up if too few to be multiplied fast."""
     flat = _flat(x)
-    few = max(0, FEW - len(flat)) if _widening(x) else 0
+    few = max(0, FEW - len(flat)) if widening(x.dtype) else 0
     filled = jnp.pad(flat, ((0, few), (0, 0))) if few else flat
     found = jnp.einsum(product, filled, y, preferred_element_type=dtype)
     return found[: len(flat)].reshape(*x.shape[:-1], found.shape[-1])
+
+
+def _of_one(x: Float[Array, "*M L"], rows: Float[Array, "N L"]) -> Float[Array, "*M N"]:
+    """A single row times the transposed matrix, in float32.
+
+    Written so, XLA:CPU converts and multiplies in one loop over the rows, which all
+    cores share. The barrier keeps it from converting the matrix ahead of a search.
+    """
+    shape = x.shape[:-1]
+    x, rows = jax.lax.optimization_barrier((_flat(x), rows))
+    product = x.astype(jnp.float32) @ rows.astype(jnp.float32).T
+    return product.reshape(*shape, -1)
 
 
 def _flat(x: Float[Array, "*M L"]) -> Float[Array, "M L"]:
     return x.reshape(-1, x.shape[-1])
 
 
-def _widening(x: Float[Array, "..."]) -> bool:
-    """Whether a product must be written in float32 to be fast."""
-    return x.dtype == jnp.bfloat16 and jax.default_backend() == "cpu"
+def widening(dtype: DTypeLike) -> bool:
+    """Whether products of this type must be written in float32 to be fast."""
+    return dtype == jnp.bfloat16 and jax.default_backend() == "cpu"
 
 
 FEW = 4

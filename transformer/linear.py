@@ -1,0 +1,117 @@
+"""x W + b over the last axes: what attention and feed-forward layers are made of."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+
+from transformer.axes import Params
+from transformer.products import multiply, multiply_rows
+
+
+class Linear(nn.Module):
+    """x W + b, as `nn.DenseGeneral`, whose parameters it has, or those `by_rows`.
+
+    Sentences and positions become rows of one matrix, heads columns of one. The result
+    is the same; but of three axes or more XLA:CPU makes the kernel's gradient by
+    transposing whole activations (benchmarks/RESULTS.md).
+
+    Args:
+        features: the sizes of the last axes of the result.
+        axes: how many of the last axes of `x` are summed over.
+        dtype: the type of the products; parameters are float32.
+    """
+
+    features: int | tuple[int, ...]
+    axes: int = 1
+    use_bias: bool = True
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        outer, inner = x.shape[: x.ndim - self.axes], x.shape[x.ndim - self.axes :]
+        features = (
+            self.features if isinstance(self.features, tuple) else (self.features,)
+        )
+        x = jnp.asarray(x.reshape(*outer, math.prod(inner)), self.dtype)
+        if self.has_variable("params", "rows"):
+            rows = jnp.asarray(self.get_variable("params", "rows"), self.dtype)
+            y = multiply_rows(x, rows)
+        else:
+            kernel = self.param("kernel", _scaled, inner, features)
+            y = multiply(x, jnp.asarray(kernel, self.dtype).reshape(x.shape[-1], -1))
+        if self.use_bias:
+            bias = self.param("bias", nn.initializers.zeros, features)
+            y = _shifted(y, jnp.asarray(bias).reshape(-1))
+        return y.reshape(*outer, *features)
+
+
+def at_once(
+    layers: Sequence[Linear], x: Float[Array, "*B D"]
+) -> list[Float[Array, "..."]]:
+    """What each of several layers of one size, without biases, makes of the same `x`.
+
+    A single row meets their kernels as one, which is read faster than one after the
+    other; more rows gain nothing. What joins kernels leaves the loop of a search.
+    """
+    params = [layer.variables.get("params", {}) for layer in layers]
+    if x.size > x.shape[-1] or not all("kernel" in own for own in params):
+        return [layer(x) for layer in layers]
+    dtype = layers[0].dtype
+    joint = jnp.stack([jnp.asarray(own["kernel"], dtype) for own in params], axis=1)
+    products = multiply(jnp.asarray(x, dtype), joint.reshape(x.shape[-1], -1))
+    products = products.reshape(*x.shape[:-1], *joint.shape[1:])
+    return list(jnp.unstack(products, axis=x.ndim - 1))
+
+
+def by_rows(params: Params) -> Params:
+    """The parameters with kernels transposed, as `rows` "N L", but for sums over heads.
+
+    For decoding in bfloat16 on CPUs, where XLA multiplies a single row several times
+    as fast by them, if that row is one axis (benchmarks/RESULTS.md).
+    """
+    return _by_rows("", params)
+
+
+def _by_rows(name: str, tree: Any) -> Any:
+    if not isinstance(tree, dict):
+        return tree
+    kernel = tree.get("kernel")
+    if kernel is None or (name == "output" and kernel.ndim == 3):
+        return {below: _by_rows(below, tree[below]) for below in tree}
+    rest = {below: tree[below] for below in tree if below != "kernel"}
+    return rest | {"rows": kernel.reshape(len(kernel), -1).T}
+
+
+def _scaled(
+    key: Array, inner: tuple[int, ...], features: tuple[int, ...]
+) -> Float[Array, "..."]:
+    """Outputs with the variance of inputs (LeCun et al. 1998)."""
+    matrix = math.prod(inner), math.prod(features)
+    return nn.initializers.lecun_normal()(key, matrix).reshape(inner + features)
+
+
+@jax.custom_vjp
+def _shifted(x: Float[Array, "*B F"], bias: Float[Array, " F"]) -> Float[Array, "*B F"]:
+    """x + bias, whose gradient is summed in the bias's own type.
+
+    In bfloat16 XLA:CPU would sum it window by window (benchmarks/RESULTS.md).
+    """
+    return x + jnp.broadcast_to(bias.astype(x.dtype), x.shape)
+
+
+def _forward(x, bias):
+    return _shifted(x, bias), bias
+
+
+def _backward(bias, gradient):
+    rows = gradient.reshape(-1, gradient.shape[-1])
+    return gradient, rows.astype(bias.dtype).sum(axis=0)
+
+
+_shifted.defvjp(_forward, _backward)
