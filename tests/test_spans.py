@@ -34,6 +34,12 @@ def test_each_kind_is_found_whole_wherever_it_stands(kind, text):
         ]
 
 
+@pytest.mark.parametrize("text", SPANS["printf"])
+def test_a_conversion_is_found_behind_a_number(text):
+    span = spans.Span(2, 2 + len(text), text, "printf")
+    assert spans.find(f"3 {text} of 4") == (span,)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -37,6 +37,12 @@ _UNITS = (
 # are possessive, and what may begin a match inside another is kept from doing so.
 # Of groups they are atomic instead, because Python 3.11.2 keeps what a possessive group
 # had matched of a repetition that then fails.
+_CONVERSION = (
+    r"%(?:(?:\d++\$|\(\w++\))?[-+#0]*+\d*+(?>(?:\.\d++)?)"
+    r"(?>(?:hh?|ll?|[Lqjzt])?)[diouxXeEfFgGaAcCsSpn@]|%)"
+)
+"""Behind a number it may be a percent sign before a word: `50 %sure`."""
+
 _PATTERNS = {
     "url": (
         r"(?<![\w.])(?:[A-Za-z][A-Za-z0-9+.-]{1,20}+://(?=[\w\[])|www\.(?=\w))"
@@ -51,10 +57,7 @@ _PATTERNS = {
         r"\{\{\{[^{}]{1,200}+\}\}\}|\{\{[^{}]{1,200}+\}\}|\{%[^{}%]{1,200}+%\}"
         r"|[$%#]?\{\s?[^\s{}]*+\s?\}"
     ),
-    "printf": (
-        r"(?<![\d%])(?<!\d\s)%(?:(?:\d++\$|\(\w++\))?[-+#0]*+\d*+(?>(?:\.\d++)?)"
-        r"(?>(?:hh?|ll?|[Lqjzt])?)[diouxXeEfFgGaAcCsSpn@]|%)"
-    ),
+    "printf": (rf"(?<![\d%])(?:(?<!\d\s){_CONVERSION}|(?<=\d\s){_CONVERSION}(?!\w))"),
     "entity": r"&(?:#\d{1,7}+|#[xX][0-9A-Fa-f]{1,6}+|[A-Za-z][A-Za-z0-9]{1,31}+);",
     "number": (
         r"(?<![\w.,])[-+−]?\d++(?>(?:[.,:/'’\u00a0\u202f-]\d++)*)"
