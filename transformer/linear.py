@@ -62,10 +62,9 @@ def at_once(
     params = [layer.variables.get("params", {}) for layer in layers]
     if x.size > x.shape[-1] or not all("kernel" in own for own in params):
         return [layer(x) for layer in layers]
-    dtype = layers[0].dtype
-    joint = jnp.stack([jnp.asarray(own["kernel"], dtype) for own in params], axis=1)
-    products = multiply(jnp.asarray(x, dtype), joint.reshape(x.shape[-1], -1))
-    products = products.reshape(*x.shape[:-1], *joint.shape[1:])
+    joint = jnp.stack([own["kernel"] for own in params], axis=1)
+    layer = layers[0].clone(features=joint.shape[1:], parent=None, name=None)
+    products: Any = layer.apply({"params": {"kernel": joint}}, x)
     return list(jnp.unstack(products, axis=x.ndim - 1))
 
 

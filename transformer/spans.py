@@ -33,16 +33,16 @@ _UNITS = (
     r"[kmµ]?g|[cm]?[lL]|[mµn]?s|mA|A|h|min|km/h|m/s|mph|lb|oz|ft|px|pt|dpi|fps"
 )
 
-# No pattern looks at a character more often than a fixed number of times: repetitions
-# are possessive, and what may begin a match inside another is kept from doing so.
-# Of groups they are atomic instead, because Python 3.11.2 keeps what a possessive group
-# had matched of a repetition that then fails.
 _CONVERSION = (
     r"%(?:(?:\d++\$|\(\w++\))?[-+#0]*+\d*+(?>(?:\.\d++)?)"
     r"(?>(?:hh?|ll?|[Lqjzt])?)[diouxXeEfFgGaAcCsSpn@]|%)"
 )
 """Behind a number it may be a percent sign before a word: `50 %sure`."""
 
+# No pattern looks at a character more often than a fixed number of times: repetitions
+# are possessive, and what may begin a match inside another is kept from doing so.
+# Of groups they are atomic instead, because Python 3.11.2 keeps what a possessive group
+# had matched of a repetition that then fails.
 _PATTERNS = {
     "url": (
         r"(?<![\w.])(?:[A-Za-z][A-Za-z0-9+.-]{1,20}+://(?=[\w\[])|www\.(?=\w))"
@@ -57,7 +57,7 @@ _PATTERNS = {
         r"\{\{\{[^{}]{1,200}+\}\}\}|\{\{[^{}]{1,200}+\}\}|\{%[^{}%]{1,200}+%\}"
         r"|[$%#]?\{\s?[^\s{}]*+\s?\}"
     ),
-    "printf": (rf"(?<![\d%])(?:(?<!\d\s){_CONVERSION}|(?<=\d\s){_CONVERSION}(?!\w))"),
+    "printf": rf"(?<![\d%])(?:(?<!\d\s){_CONVERSION}|(?<=\d\s){_CONVERSION}(?!\w))",
     "entity": r"&(?:#\d{1,7}+|#[xX][0-9A-Fa-f]{1,6}+|[A-Za-z][A-Za-z0-9]{1,31}+);",
     "number": (
         r"(?<![\w.,])[-+−]?\d++(?>(?:[.,:/'’\u00a0\u202f-]\d++)*)"
