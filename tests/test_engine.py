@@ -12,7 +12,7 @@ from flax import struct
 from transformer import ModelConfig, Transformer, parallel
 from transformer.engine import Engine
 from transformer.networks import Alone
-from transformer.seating import Request, most
+from transformer.seating import Queue, Request, most
 from transformer.strategies import Beam, Greedy, Sample, Strategy
 from transformer.symbols import EOS, PAD
 
@@ -87,6 +87,39 @@ def test_a_request_gets_the_same_alone_and_in_any_crowd(small, params, strategy)
     for number in (0, 5):
         assert answers(small, params, [asked[number]]) == [together[number]]
     assert len({str(written(found)) for found in together}) > 2
+
+
+@pytest.mark.parametrize("count", [1, ROWS, ROWS + 1, 5 * ROWS])
+@pytest.mark.parametrize("strategy", [NARROW, Sample(count=2)])
+def test_the_same_is_found_in_however_many_lanes(
+    network, small, params, count, strategy
+):
+    asked = requests(count, strategy=strategy)
+    three = Engine(network, parallel.alone(), ROWS, lanes=3)
+    assert answers(three, params, asked) == answers(small, params, asked)
+
+
+def test_there_are_as_many_lanes_as_have_enough_to_do(network, params, monkeypatch):
+    rows = []
+
+    def counted(requests, count):
+        rows.append(count)
+        return Queue(requests, count)
+
+    monkeypatch.setattr("transformer.engine.Queue", counted)
+    for fitting, count, expected in [
+        (False, ROWS, [ROWS]),
+        (False, ROWS + 1, [ROWS, ROWS]),
+        (False, 9 * ROWS, [ROWS] * 3),
+        (True, 1, [1]),
+        (True, ROWS // 2, [ROWS // 2]),
+        (True, ROWS, [ROWS // 2] * 2),
+        (True, 9 * ROWS, [ROWS] * 3),
+    ]:
+        engine = Engine(network, parallel.alone(), ROWS, lanes=3, fitting=fitting)
+        rows.clear()
+        answers(engine, params, [requests(1)[0]] * count)
+        assert rows == expected
 
 
 def test_what_is_drawn_depends_on_seed_and_place(small, params):

@@ -33,6 +33,7 @@ RUNGS: list[dict[str, str]] = [
         "feed_forward": "dropout linear",
         "heads": "",
         "interrupts": "",
+        "lanes": "",
         "largest": "",
         "lifting": "links placing spans text",
         "linear": "axes products",
@@ -79,7 +80,7 @@ RUNGS: list[dict[str, str]] = [
             "batches cleaning config corpora encoding errors marks mixture pieces "
             "reports selection store text tokenizer"
         ),
-        "devices": "store",
+        "devices": "store workers",
         "encoding": "cleaning config corpora selection store tokenizer workers",
         "layers": "attention config dropout feed_forward positions",
         "pages": "cleaning config errors reports settings",
@@ -104,7 +105,7 @@ RUNGS: list[dict[str, str]] = [
             "alignments errors layers masks neighbours observations seating symbols "
             "text traces translator"
         ),
-        "engine": "axes networks parallel search seating strategies",
+        "engine": "axes lanes networks parallel search seating strategies",
         "explanations": (
             "alignments cleaning errors lexicons neighbours parts scoring seating "
             "strategies symbols tasks text tokenizer traces translator trees"

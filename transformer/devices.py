@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from jax.typing import DTypeLike
 
+from transformer import workers
 from transformer.store import cache
 
 
@@ -25,6 +26,15 @@ def dtype(precision: str) -> DTypeLike:
 def decoding_rows() -> int:
     """Sentences decoded together: enough to fill the device, few enough to wait for."""
     return 32 if on_cpu() else 128
+
+
+def decoding_lanes() -> int:
+    """Programs that decode side by side: on a CPU one for each core.
+
+    XLA gives every core a part of each operation, too, but those of decoding are small:
+    two cores bring a fifth to a half less that way (benchmarks/RESULTS.md).
+    """
+    return workers.cores() if on_cpu() else 1
 
 
 def description(mesh: Mesh) -> str:

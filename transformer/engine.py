@@ -9,6 +9,8 @@ sentence alone, and programs are few:
     length   steps: at first a little more than the room; for the rare translation
              that needs more, once again with as many as its limit may ask for
     rows     always the same number
+
+On a CPU several programs run side by side, in lanes, each with rows of its own.
 """
 
 from collections import defaultdict
@@ -23,12 +25,15 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Int, Key
 
-from transformer import parallel, search, seating
+from transformer import lanes, parallel, search, seating
 from transformer.axes import Params
 from transformer.networks import Memory, Network, penalised
 from transformer.search import IMPOSSIBLE, Ask, Hypotheses, State
 from transformer.seating import Asked, Queue, Request
 from transformer.strategies import Strategy
+
+Flow = Iterator[tuple[int, Hypotheses | None]]
+"""The number of each request and what was found, None if it was cut."""
 
 
 class Running(NamedTuple):
@@ -63,14 +68,23 @@ class Engine:
 
     Args:
         rows: sentences that are decoded together.
+        lanes: programs that run side by side, each with so many rows, where there are
+            requests for more than one.
         fitting: fewer rows where there are fewer requests. That is faster for those,
             but what a sentence is computed with depends on how many come with it.
     """
 
     def __init__(
-        self, network: Network, mesh: Mesh, rows: int, *, fitting: bool = False
+        self,
+        network: Network,
+        mesh: Mesh,
+        rows: int,
+        lanes: int = 1,
+        *,
+        fitting: bool = False,
     ) -> None:
-        self._mesh, self._rows, self._fitting = mesh, rows, fitting
+        self._mesh, self._rows, self._lanes = mesh, rows, lanes
+        self._fitting = fitting
         rowwise, whole = parallel.by_rows(mesh), parallel.whole(mesh)
         self._encode = jax.jit(network.encode, out_shardings=rowwise)
         self._begin = jax.jit(
@@ -90,16 +104,33 @@ class Engine:
         seed: int = 0,
     ) -> Iterator[tuple[int, Hypotheses]]:
         """The number of each request and its hypotheses "K …", as they are found."""
-        alike: dict[Any, dict[int, Request]] = defaultdict(dict)
-        for number, request in enumerate(requests):
-            alike[seating.kind(request)][number] = request
-        for (room, strategy, lengths, *_), left in alike.items():
-            for length in lengths:
-                shape = Shape(strategy, self._fitted(len(left)), room, length)
-                for number, found in self._flow(params, left, shape, seed):
-                    if found is not None:
-                        del left[number]
-                        yield number, found
+        left = dict(enumerate(requests))
+        for attempt in range(2):
+            flows = list(self._flows(params, left, seed, attempt))
+            for number, found in lanes.together(flows, self._lanes):
+                if found is not None:
+                    del left[number]
+                    yield number, found
+
+    def _flows(
+        self, params: Params, left: dict[int, Request], seed: int, attempt: int
+    ) -> Iterator[Flow]:
+        """What can be rows of one program, the longest first, a share for each lane."""
+        alike: dict[Any, list[int]] = defaultdict(list)
+        for number in sorted(left, key=lambda n: -len(left[n].ids)):
+            alike[seating.kind(left[number])].append(number)
+        for (room, strategy, lengths, *_), numbers in alike.items():
+            lane_count = self._lanes_for(len(numbers))
+            rows = self._fitted(-(-len(numbers) // lane_count))
+            shape = Shape(strategy, rows, room, lengths[attempt])
+            for lane in range(lane_count):
+                share = {number: left[number] for number in numbers[lane::lane_count]}
+                yield self._flow(params, share, shape, seed)
+
+    def _lanes_for(self, count: int) -> int:
+        """As many as have enough to do; half of the rows, where rows can be fewer."""
+        enough = -(-self._rows // 2) if self._fitting else self._rows
+        return min(self._lanes, -(-count // enough))
 
     def _fitted(self, count: int) -> int:
         if not self._fitting:
@@ -109,7 +140,7 @@ class Engine:
 
     def _flow(
         self, params: Params, requests: dict[int, Request], shape: Shape, seed: int
-    ) -> Iterator[tuple[int, Hypotheses | None]]:
+    ) -> Flow:
         """Brings requests of one kind through the rows; None for what is cut."""
         key = jax.random.key(seed)
         queue = Queue(requests, shape.rows)

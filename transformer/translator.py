@@ -91,7 +91,8 @@ class Translator:
         models, every = zip((model, params), *others, strict=True)
         network, self._joint = networks.ensemble(models, every)
         rows = devices.decoding_rows() * parallel.groups(mesh)
-        self._engine = Engine(network, mesh, rows, fitting=fitting)
+        lanes = devices.decoding_lanes() if mesh.size == 1 else 1
+        self._engine = Engine(network, mesh, rows, lanes, fitting=fitting)
         self._office = Office(self._engine, tokenizers)
 
     def with_params(self, params: Params) -> "Translator":

@@ -59,7 +59,13 @@ def ordered(
 
 
 def cores() -> int:
-    """Those that this process may use, which may be fewer than there are."""
+    """Those that this process may use, which may be fewer than there are.
+
+    NPROC is how XLA is told, and how a process of ours is.
+    """
+    told = os.environ.get("NPROC", "")
+    if told.isdecimal() and int(told):
+        return int(told)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
