@@ -40,8 +40,9 @@ class Decoder:
     def __init__(self, network: Network, *, exact: bool = True) -> None:
         self._model, self._params = network
         own, self._ready = networks.ensemble([self._model], [self._params])
-        sizes = devices.decoding_rows(), devices.decoding_lanes()
-        self._engine = Engine(own, parallel.alone(), *sizes, fitting=not exact)
+        mesh = parallel.alone()
+        sizes = devices.decoding(mesh)
+        self._engine = Engine(own, mesh, sizes, fitting=not exact)
 
     def search(self, sources: list[Ids], width: int, forced: int | None) -> list[Ids]:
         """Translations without EOS. Sources end in EOS.

@@ -12,7 +12,7 @@ from flax import struct
 from transformer import ModelConfig, Transformer, parallel
 from transformer.engine import Engine
 from transformer.networks import Alone
-from transformer.seating import Queue, Request, most
+from transformer.seating import Queue, Request, Sizes, most
 from transformer.strategies import Beam, Greedy, Sample, Strategy
 from transformer.symbols import EOS, PAD
 
@@ -55,7 +55,7 @@ def params(network):
 
 @pytest.fixture(scope="module")
 def small(network):
-    return Engine(network, parallel.alone(), ROWS)
+    return Engine(network, parallel.alone(), Sizes(ROWS))
 
 
 def requests(count, longest=30, strategy: Strategy = NARROW, **kinds):
@@ -95,11 +95,13 @@ def test_the_same_is_found_in_however_many_lanes(
     network, small, params, count, strategy
 ):
     asked = requests(count, strategy=strategy)
-    three = Engine(network, parallel.alone(), ROWS, lanes=3)
+    three = Engine(network, parallel.alone(), Sizes(ROWS, lanes=3))
     assert answers(three, params, asked) == answers(small, params, asked)
 
 
-def test_there_are_as_many_lanes_as_have_enough_to_do(network, params, monkeypatch):
+def test_rows_and_lanes_follow_from_sizes_and_from_how_many_there_are(
+    network, params, monkeypatch
+):
     rows = []
 
     def counted(requests, count):
@@ -107,16 +109,17 @@ def test_there_are_as_many_lanes_as_have_enough_to_do(network, params, monkeypat
         return Queue(requests, count)
 
     monkeypatch.setattr("transformer.engine.Queue", counted)
+    sizes = Sizes(ROWS, hypotheses=6, lanes=3)  # of two rows, as beams are three wide
     for fitting, count, expected in [
-        (False, ROWS, [ROWS]),
-        (False, ROWS + 1, [ROWS, ROWS]),
-        (False, 9 * ROWS, [ROWS] * 3),
+        (False, 1, [2]),
+        (False, 3, [2, 2]),
+        (False, 9 * ROWS, [2] * 3),
         (True, 1, [1]),
         (True, ROWS // 2, [ROWS // 2]),
         (True, ROWS, [ROWS // 2] * 2),
         (True, 9 * ROWS, [ROWS] * 3),
     ]:
-        engine = Engine(network, parallel.alone(), ROWS, lanes=3, fitting=fitting)
+        engine = Engine(network, parallel.alone(), sizes, fitting=fitting)
         rows.clear()
         answers(engine, params, [requests(1)[0]] * count)
         assert rows == expected
@@ -172,7 +175,7 @@ def test_requests_of_different_kinds_go_together(small, params):
 
 
 def test_fitting_rows_find_the_same_up_to_rounding(network, small, params):
-    fitting = Engine(network, parallel.alone(), ROWS, fitting=True)
+    fitting = Engine(network, parallel.alone(), Sizes(ROWS), fitting=True)
     for count in (1, 3, 7):
         asked = requests(count)
         for one, other in zip(

@@ -80,7 +80,7 @@ RUNGS: list[dict[str, str]] = [
             "batches cleaning config corpora encoding errors marks mixture pieces "
             "reports selection store text tokenizer"
         ),
-        "devices": "store workers",
+        "devices": "parallel seating store workers",
         "encoding": "cleaning config corpora selection store tokenizer workers",
         "layers": "attention config dropout feed_forward positions",
         "pages": "cleaning config errors reports settings",

@@ -226,8 +226,16 @@ def test_text_of_blanks_only_stays_as_it_is_however_long(tiny):
         assert found == [Translation(blank * 200, 0.0, (), ())]
 
 
+@pytest.fixture
+def logged():
+    """What is compiled, in all threads; `jax.log_compiles()` tells of its own."""
+    jax.config.update("jax_log_compiles", val=True)
+    yield
+    jax.config.update("jax_log_compiles", val=False)
+
+
 def test_rooms_are_the_shapes_that_are_compiled_and_weights_are_none(
-    model, tokenizers, caplog
+    model, tokenizers, caplog, logged
 ):
     fresh = Translator(model, weights(model, 0), tokenizers, LONGEST)
     lines = [*TEXTS, "", LONGER, VERY_LONG]
@@ -236,18 +244,17 @@ def test_rooms_are_the_shapes_that_are_compiled_and_weights_are_none(
     assert fresh.rooms(TEXTS) == {16}
     assert fresh.rooms(["", " "]) == set()
     sources = [ids for line in lines for ids in fresh.parts(line)]
-    with jax.log_compiles():
-        before = fresh.search(sources, strategy=Greedy())
-        for program, lengths in (("encode", 1), ("_begin", 2), ("_turn", 2)):
-            start = f"Compiling jit({program})"
-            compiled = [r for r in caplog.messages if r.startswith(start)]
-            assert len(rooms) <= len(compiled) <= lengths * len(rooms)
-        caplog.clear()
-        other = fresh.with_params(weights(model, 1))
-        assert other.search(sources, strategy=Greedy()) != before
-        assert fresh.search(sources, strategy=Greedy()) == before
-        for program in ("encode", "_begin", "_turn"):
-            assert f"Compiling jit({program})" not in caplog.text
+    before = fresh.search(sources, strategy=Greedy())
+    for program, lengths in (("encode", 1), ("_begin", 2), ("_turn", 2)):
+        start = f"Compiling jit({program})"
+        compiled = [r for r in caplog.messages if r.startswith(start)]
+        assert len(rooms) <= len(compiled) <= lengths * len(rooms)
+    caplog.clear()
+    other = fresh.with_params(weights(model, 1))
+    assert other.search(sources, strategy=Greedy()) != before
+    assert fresh.search(sources, strategy=Greedy()) == before
+    for program in ("encode", "_begin", "_turn"):
+        assert f"Compiling jit({program})" not in caplog.text
 
 
 def test_a_folder_that_is_none_is_named(tmp_path):

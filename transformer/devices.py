@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from jax.typing import DTypeLike
 
-from transformer import workers
+from transformer import parallel, workers
+from transformer.seating import Sizes
 from transformer.store import cache
 
 
@@ -23,18 +24,24 @@ def dtype(precision: str) -> DTypeLike:
     return jnp.dtype(precision)
 
 
-def decoding_rows() -> int:
-    """Sentences decoded together: enough to fill the device, few enough to wait for."""
+def rows() -> int:
+    """Sentences of a program: enough to fill the device, few enough to wait for."""
     return 32 if on_cpu() else 128
 
 
-def decoding_lanes() -> int:
-    """Programs that decode side by side: on a CPU one for each core.
+def decoding(mesh: Mesh) -> Sizes:
+    """What is decoded together on these devices.
 
-    XLA gives every core a part of each operation, too, but those of decoding are small:
-    two cores bring a fifth to a half less that way (benchmarks/RESULTS.md).
+    On a CPU a program for each core: XLA gives every core a part of each operation,
+    too, but those of decoding are small, and two cores bring a third less that way.
+    There a sentence alone takes long, the longer the more hypotheses it is computed
+    with; more than 64 would bring large files a tenth (benchmarks/RESULTS.md).
     """
-    return workers.cores() if on_cpu() else 1
+    groups = parallel.groups(mesh)
+    if not on_cpu():
+        return Sizes(rows() * groups)
+    lanes = workers.cores() if mesh.size == 1 else 1
+    return Sizes(rows() * groups, 64 * groups, lanes)
 
 
 def description(mesh: Mesh) -> str:

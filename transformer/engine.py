@@ -8,7 +8,7 @@ sentence alone, and programs are few:
     room     source positions: the power of two that holds the sentence
     length   steps: at first a little more than the room; for the rare translation
              that needs more, once again with as many as its limit may ask for
-    rows     always the same number
+    rows     always the same number for as wide a beam
 
 On a CPU several programs run side by side, in lanes, each with rows of its own.
 """
@@ -25,11 +25,12 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Int, Key
 
-from transformer import lanes, parallel, search, seating
+from transformer import parallel, search, seating
 from transformer.axes import Params
+from transformer.lanes import together
 from transformer.networks import Memory, Network, penalised
 from transformer.search import IMPOSSIBLE, Ask, Hypotheses, State
-from transformer.seating import Asked, Queue, Request
+from transformer.seating import Asked, Queue, Request, Sizes
 from transformer.strategies import Strategy
 
 Flow = Iterator[tuple[int, Hypotheses | None]]
@@ -67,24 +68,21 @@ class Engine:
     """Finds the translations of many requests with one network.
 
     Args:
-        rows: sentences that are decoded together.
-        lanes: programs that run side by side, each with so many rows, where there are
-            requests for more than one.
-        fitting: fewer rows where there are fewer requests. That is faster for those,
-            but what a sentence is computed with depends on how many come with it.
+        sizes: rows, hypotheses and lanes at most.
+        fitting: fewer rows where there are fewer requests, and as many for a wide beam
+            as for a narrow one. That is faster, but what a sentence is computed with
+            depends on how many come with it.
     """
 
     def __init__(
         self,
         network: Network,
         mesh: Mesh,
-        rows: int,
-        lanes: int = 1,
+        sizes: Sizes,
         *,
         fitting: bool = False,
     ) -> None:
-        self._mesh, self._rows, self._lanes = mesh, rows, lanes
-        self._fitting = fitting
+        self._mesh, self._sizes, self._fitting = mesh, sizes, fitting
         rowwise, whole = parallel.by_rows(mesh), parallel.whole(mesh)
         self._encode = jax.jit(network.encode, out_shardings=rowwise)
         self._begin = jax.jit(
@@ -107,7 +105,7 @@ class Engine:
         left = dict(enumerate(requests))
         for attempt in range(2):
             flows = list(self._flows(params, left, seed, attempt))
-            for number, found in lanes.together(flows, self._lanes):
+            for number, found in together(flows, self._sizes.lanes):
                 if found is not None:
                     del left[number]
                     yield number, found
@@ -120,23 +118,22 @@ class Engine:
         for number in sorted(left, key=lambda n: -len(left[n].ids)):
             alike[seating.kind(left[number])].append(number)
         for (room, strategy, lengths, *_), numbers in alike.items():
-            lane_count = self._lanes_for(len(numbers))
-            rows = self._fitted(-(-len(numbers) // lane_count))
+            lanes, rows = self._spread(len(numbers), strategy.width)
             shape = Shape(strategy, rows, room, lengths[attempt])
-            for lane in range(lane_count):
-                share = {number: left[number] for number in numbers[lane::lane_count]}
+            for lane in range(lanes):
+                share = {number: left[number] for number in numbers[lane::lanes]}
                 yield self._flow(params, share, shape, seed)
 
-    def _lanes_for(self, count: int) -> int:
-        """As many as have enough to do; half of the rows, where rows can be fewer."""
-        enough = -(-self._rows // 2) if self._fitting else self._rows
-        return min(self._lanes, -(-count // enough))
-
-    def _fitted(self, count: int) -> int:
+    def _spread(self, count: int, width: int) -> tuple[int, int]:
+        """Programs side by side, as many as have enough to do, and the rows of each."""
+        most, hypotheses, lanes = self._sizes
         if not self._fitting:
-            return self._rows
-        needed = 1 << max(0, count - 1).bit_length()
-        return min(self._rows, parallel.filled(self._mesh, needed))
+            rows = parallel.filled(self._mesh, min(most, max(1, hypotheses // width)))
+            return min(lanes, -(-count // rows)), rows
+        lanes = min(lanes, -(-2 * count // most))
+        share = -(-count // lanes)
+        rows = parallel.filled(self._mesh, 1 << (share - 1).bit_length())
+        return lanes, min(most, rows)
 
     def _flow(
         self, params: Params, requests: dict[int, Request], shape: Shape, seed: int

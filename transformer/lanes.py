@@ -13,7 +13,8 @@ _END: Any = object()
 def together(flows: Sequence[Iterator[Item]], lanes: int) -> Generator[Item]:
     """The items of all flows, as they come. A single flow or lane needs no threads.
 
-    A flow makes one item ahead of the caller. What it raises, the caller gets.
+    A flow makes one item ahead of the caller. What it raises, the caller gets. What
+    holds for a thread, as JAX's context managers do, holds for the caller's alone.
 
     Args:
         lanes: flows that are under way together; others wait until one has ended.

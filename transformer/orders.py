@@ -61,8 +61,8 @@ class Order:
     def processes(self, asked: int | None) -> int:
         """How many shall translate a long file: as asked, or by what there is.
 
-        On a CPU one for each core. One alone uses several cores, too, but wakes and
-        waits for their threads in each operation (benchmarks/RESULTS.md).
+        On a CPU one for each core. One alone uses several cores, too, but only where
+        XLA computes (benchmarks/RESULTS.md).
 
         Raises:
             InputError: if several are asked for where there is no CPU alone.

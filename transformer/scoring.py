@@ -79,7 +79,7 @@ def by_shape(
     for number in fitting:
         room = seating.room(max(map(len, pairs[number])))
         rooms.setdefault(room, []).append(number)
-    rows = devices.decoding_rows()
+    rows = devices.rows()
     started = [
         (chunk, program(*_padded([pairs[number] for number in chunk], rows, room)))
         for room, numbers in sorted(rooms.items())

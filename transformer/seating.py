@@ -1,6 +1,7 @@
 """Who is decoded where: requests wait in a queue for a free row of a program."""
 
 import math
+import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -20,6 +21,18 @@ STEPS = 16
 
 RATIO, EXTRA = 2.0, 10
 """A translation has at most RATIO × the source's tokens + EXTRA, EOS included."""
+
+
+class Sizes(NamedTuple):
+    """How much is decoded together."""
+
+    rows: int
+    """Sentences of a program, at most."""
+    hypotheses: int = sys.maxsize
+    """Of a program, at most, where its rows may not follow from who else is there: so
+    many are computed for a sentence that comes alone."""
+    lanes: int = 1
+    """Programs side by side."""
 
 
 class Request(NamedTuple):

@@ -90,9 +90,8 @@ class Translator:
         self.tokenizers = tokenizers
         models, every = zip((model, params), *others, strict=True)
         network, self._joint = networks.ensemble(models, every)
-        rows = devices.decoding_rows() * parallel.groups(mesh)
-        lanes = devices.decoding_lanes() if mesh.size == 1 else 1
-        self._engine = Engine(network, mesh, rows, lanes, fitting=fitting)
+        sizes = devices.decoding(mesh)
+        self._engine = Engine(network, mesh, sizes, fitting=fitting)
         self._office = Office(self._engine, tokenizers)
 
     def with_params(self, params: Params) -> "Translator":
