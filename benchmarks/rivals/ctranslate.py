@@ -21,14 +21,14 @@ import ctranslate2  # noqa: E402
 from ctranslate2.specs import TransformerSpec  # noqa: E402
 
 ROWS = 32
-"""Sentences that are translated together when a whole file is given."""
+"""Sentences that are translated together at most."""
 
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>")
 
 
 class Decoder:
-    """Two translators, one with all cores for a batch and one with a core for each of
-    several, as is faster for a file; tokens are written as their ids."""
+    """Two translators: one with all cores for a batch, by default, and one with a core
+    for each of several, which is faster where there are sentences enough."""
 
     def __init__(self, folder: Path, compute: str) -> None:
         model, cores = str(_converted(folder, compute)), decoding.cores()
@@ -38,11 +38,14 @@ class Decoder:
 
     def search(self, sources: list[Ids], width: int, forced: int | None) -> list[Ids]:
         longest = forced or max(map(decoding.limit, sources))
-        several = len(sources) > ROWS
-        translator = self._apart if several else self._together
+        if len(sources) < ROWS:
+            translator, size = self._together, ROWS
+        else:
+            translator = self._apart
+            size = min(ROWS, -(-len(sources) // decoding.cores()))
         found = translator.translate_batch(
             _written(sources),
-            max_batch_size=ROWS,
+            max_batch_size=size,
             beam_size=width,
             length_penalty=ALPHA,
             disable_unk=True,
