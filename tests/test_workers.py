@@ -52,6 +52,14 @@ def test_a_worker_computes_on_one_core_while_this_process_may_use_all():
     assert os.environ.get("NPROC") == before
 
 
+def test_cores_are_as_many_as_xla_is_told(monkeypatch):
+    monkeypatch.delenv("NPROC", raising=False)
+    every = workers.cores()
+    for told, expected in [("3", 3), ("1", 1), ("", every), ("0", every), ("x", every)]:
+        monkeypatch.setenv("NPROC", told)
+        assert workers.cores() == expected
+
+
 def test_nobody_works_on_for_a_caller_who_has_left():
     others = set(multiprocessing.active_children())
     found = workers.ordered(_slowly, itertools.count(), 2, few=0)

@@ -75,12 +75,7 @@ class Engine:
     """
 
     def __init__(
-        self,
-        network: Network,
-        mesh: Mesh,
-        sizes: Sizes,
-        *,
-        fitting: bool = False,
+        self, network: Network, mesh: Mesh, sizes: Sizes, *, fitting: bool = False
     ) -> None:
         self._mesh, self._sizes, self._fitting = mesh, sizes, fitting
         rowwise, whole = parallel.by_rows(mesh), parallel.whole(mesh)
@@ -115,7 +110,7 @@ class Engine:
     ) -> Iterator[Flow]:
         """What can be rows of one program, the longest first, a share for each lane."""
         alike: dict[Any, list[int]] = defaultdict(list)
-        for number in sorted(left, key=lambda n: -len(left[n].ids)):
+        for number in sorted(left, key=lambda n: len(left[n].ids))[::-1]:
             alike[seating.kind(left[number])].append(number)
         for (room, strategy, lengths, *_), numbers in alike.items():
             lanes, rows = self._spread(len(numbers), strategy.width)

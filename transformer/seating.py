@@ -84,11 +84,11 @@ class Asked(NamedTuple):
 
 
 class Queue:
-    """Requests that wait, the longest first; as many are encoded as there are rows."""
+    """Requests that wait, in their order; as many are encoded as there are rows."""
 
     def __init__(self, requests: dict[int, Request], rows: int) -> None:
         self._requests, self._rows = requests, rows
-        self._waiting = sorted(requests, key=lambda n: len(requests[n].ids))
+        self._waiting = list(requests)[::-1]
         self._ready: list[tuple[int, int]] = []
 
     def __bool__(self) -> bool:

@@ -7,7 +7,7 @@ and which takes longer than all else of its start: they are hidden from it.
 
 import sys
 import tempfile
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,17 @@ class Decoder:
     for each of several, which is faster where there are sentences enough."""
 
     def __init__(self, folder: Path, compute: str) -> None:
-        model, cores = str(_converted(folder, compute)), decoding.cores()
-        make = partial(ctranslate2.Translator, model, compute_type=compute)
-        self._together = make(inter_threads=1, intra_threads=cores)
-        self._apart = make(inter_threads=cores, intra_threads=1)
+        model = str(_converted(folder, compute))
+        self._cores = decoding.cores()
+        self._make = partial(ctranslate2.Translator, model, compute_type=compute)
+
+    @cached_property
+    def _together(self) -> ctranslate2.Translator:
+        return self._make(inter_threads=1, intra_threads=self._cores)
+
+    @cached_property
+    def _apart(self) -> ctranslate2.Translator:
+        return self._make(inter_threads=self._cores, intra_threads=1)
 
     def search(self, sources: list[Ids], width: int, forced: int | None) -> list[Ids]:
         longest = forced or max(map(decoding.limit, sources))
@@ -42,7 +49,7 @@ class Decoder:
             translator, size = self._together, ROWS
         else:
             translator = self._apart
-            size = min(ROWS, -(-len(sources) // decoding.cores()))
+            size = min(ROWS, -(-len(sources) // self._cores))
         found = translator.translate_batch(
             _written(sources),
             max_batch_size=size,
