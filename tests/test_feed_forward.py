@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from transformer import feed_forward
 from transformer.feed_forward import FeedForward, GatedFeedForward
 
 D, F = 8, 12
@@ -80,3 +81,37 @@ def test_dropout_thins_the_inner_values_and_nothing_when_not_training(kind):
     gone = thinned == 0
     np.testing.assert_allclose(thinned, np.where(gone, 0, 2 * whole), rtol=1e-6)
     assert 0.3 < gone[whole != 0].mean() < 0.7
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.5])
+@pytest.mark.parametrize("kind", [FeedForward, GatedFeedForward])
+def test_what_is_made_again_changes_neither_result_nor_gradients(
+    kind, rate, monkeypatch
+):
+    module: Any = kind(D, F, rate=rate)
+    _, params = make(module)
+
+    def all_of(again):
+        monkeypatch.setattr(feed_forward, "cheaper_than_kept", lambda dtype: again)
+        rngs = {"dropout": jax.random.key(1)}
+        apply = partial(module.apply, train=True, rngs=rngs)
+        y, pull = jax.vjp(apply, {"params": params}, X)
+        return y, *pull(jnp.cos(y))
+
+    found, expected = map(jax.tree.leaves, map(all_of, (True, False)))
+    for ours, right in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, right, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "few"), [(FeedForward, 1), (GatedFeedForward, 2)])
+def test_its_gradient_keeps_no_inner_values_but_those_it_comes_from(kind, few):
+    """In float32 on a CPU, where the tests run."""
+    module: Any = kind(D, F)
+    _, params = make(module)
+    x = jnp.zeros((7, 11, D))
+    pull: Any = jax.eval_shape(
+        lambda p: jax.vjp(partial(module.apply, train=True), p, x)[1],
+        {"params": params},
+    )
+    inner = [leaf for leaf in jax.tree.leaves(pull) if leaf.size == 7 * 11 * F]
+    assert len(inner) == few

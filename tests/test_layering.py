@@ -30,7 +30,7 @@ RUNGS: list[dict[str, str]] = [
         "dropout": "",
         "embeddings": "products",
         "faults": "alphabets cleaning marks text",
-        "feed_forward": "dropout linear",
+        "feed_forward": "dropout linear remat",
         "heads": "",
         "interrupts": "",
         "lanes": "",
@@ -46,6 +46,7 @@ RUNGS: list[dict[str, str]] = [
         "metrics": "",
         "mixture": "",
         "neighbours": "tokenizer",
+        "norms": "products",
         "optimizers": "axes config errors paths",
         "packing": "",
         "parallel": "axes config errors paths",
@@ -82,7 +83,7 @@ RUNGS: list[dict[str, str]] = [
         ),
         "devices": "parallel seating store workers",
         "encoding": "cleaning config corpora selection store tokenizer workers",
-        "layers": "attention config dropout feed_forward positions",
+        "layers": "attention config dropout feed_forward norms positions",
         "pages": "cleaning config errors reports settings",
         "phrasebook": "",
         "pieces": "cleaning config corpora mixture selection store text tokenizer",
@@ -96,7 +97,9 @@ RUNGS: list[dict[str, str]] = [
         "budget": "axes batches errors",
         "checkpoints": "errors processes",
         "folder": "config errors settings tokenizer",
-        "model": "attention config dropout embeddings layers masks positions remat",
+        "model": (
+            "attention config dropout embeddings layers masks norms positions remat"
+        ),
         "weights": "axes checkpoints errors model parallel",
     },
     {
@@ -115,7 +118,7 @@ RUNGS: list[dict[str, str]] = [
         "lines": "alignments checks links markup parts placing spans tasks text",
         "loading": "axes devices errors folder model tokenizer translator weights",
         "networks": "attention axes errors linear model products search",
-        "observations": "attention axes embeddings layers model positions",
+        "observations": "attention axes embeddings layers model norms positions",
         "options": (
             "config corpora errors phrases rules search seating spans strategies "
             "terms text tokenizer translator"
@@ -192,8 +195,8 @@ ALLOWED = {name: set(of.split()) for rung in RUNGS for name, of in rung.items()}
 RUNG = {module: number for number, rung in enumerate(RUNGS) for module in rung}
 
 LEAVES = (
-    "masks positions products linear embeddings attention feed_forward dropout "
-    "losses".split()
+    "masks positions products linear norms embeddings attention feed_forward dropout "
+    "remat losses".split()
 )
 SEARCH = "search sampling strategies rules selects constraints".split()
 DATA = (

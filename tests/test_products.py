@@ -5,7 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from transformer.products import multiply, multiply_rows, outer_sum
+from transformer.products import (
+    column_sums,
+    multiply,
+    multiply_rows,
+    outer_sum,
+    row_sums,
+)
 
 D, H = 8, 4
 
@@ -52,3 +58,19 @@ def test_few_rows_are_multiplied_as_many_are(rows, dtype):
         np.testing.assert_allclose(
             of_y, np.tile(np.array(x, "f4").sum(0)[:, None], H), rtol=2e-2, atol=2e-2
         )
+
+
+@pytest.mark.parametrize("shape", [(1, D), (7, D), (2, 3, D)])
+def test_sums_are_those_of_rows_and_columns(shape):
+    random = np.random.default_rng(0)
+    x, weights = random.normal(size=shape), random.normal(size=D)
+    ours = jnp.asarray(x, jnp.float32)
+    by_rows = row_sums(ours, jnp.asarray(weights, jnp.float32))
+    np.testing.assert_allclose(by_rows, x @ weights, rtol=1e-4, atol=1e-5)
+    by_columns = x.reshape(-1, D).sum(axis=0)
+    np.testing.assert_allclose(column_sums(ours), by_columns, rtol=1e-4, atol=1e-5)
+
+
+def test_columns_of_bfloat16_are_summed_in_the_type_asked_for():
+    (total,) = column_sums(jnp.ones((7, 143, 1), jnp.bfloat16), jnp.float32)
+    assert total == 1001  # which bfloat16 has not

@@ -32,8 +32,15 @@ def keep_mask(
     return _mix(_mix(counter ^ seed) + offset) >= jnp.uint32(rate * 2**32)
 
 
+def dropped(
+    x: Float[Array, "*B"], key: Key[Array, ""], rate: float
+) -> Float[Array, "*B"]:
+    """Zeroes a share `rate` of the elements and scales up the others."""
+    return jnp.where(keep_mask(key, x.shape, rate), x / (1 - rate), 0)
+
+
 class Dropout(nn.Module):
-    """Zeroes a share `rate` of the elements in training and scales up the others."""
+    """Zeroes a share of the elements in training and scales up the others."""
 
     rate: float
 
@@ -41,5 +48,4 @@ class Dropout(nn.Module):
     def __call__(self, x: Float[Array, "*B"], *, train: bool) -> Float[Array, "*B"]:
         if not train or self.rate == 0:
             return x
-        keep = keep_mask(self.make_rng("dropout"), x.shape, self.rate)
-        return jnp.where(keep, x / (1 - self.rate), 0)
+        return dropped(x, self.make_rng("dropout"), self.rate)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -9,8 +10,9 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from transformer.dropout import Dropout
+from transformer.dropout import dropped
 from transformer.linear import Linear
+from transformer.remat import cheaper_than_kept, made_again
 
 Activation = Callable[[Float[Array, "*B F"]], Float[Array, "*B F"]]
 
@@ -31,27 +33,45 @@ class FeedForward(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "*B D"], *, train: bool) -> Float[Array, "*B D"]:
         linear = partial(Linear, dtype=self.dtype)
-        hidden = self.activation(linear(self.hidden_dim, name="hidden")(x))
-        hidden = Dropout(self.rate)(hidden, train=train)
-        return linear(self.dim, name="output")(hidden)
+        hidden = linear(self.hidden_dim, name="hidden")(x)
+        output = linear(self.dim, name="output")
+        return self._put_out(output, self.activation, hidden, train=train)
+
+    def _put_out(
+        self, output: Linear, inner: Callable[..., Any], *hidden: Any, train: bool
+    ) -> Any:
+        """`output` of what `inner` makes of hidden values, with dropout between."""
+        key = self.make_rng("dropout") if train and self.rate else None
+        if not train or self.is_initializing() or not cheaper_than_kept(self.dtype):
+            return output(_less(inner(*hidden), key, self.rate))
+        layer, variables = output.unbind()
+
+        def apply(kept: Any, hidden: Any) -> Any:
+            variables, key = kept
+            return layer.apply(variables, _less(inner(*hidden), key, self.rate))
+
+        return made_again(apply, (variables, key), hidden)
 
 
-class GatedFeedForward(nn.Module):
+class GatedFeedForward(FeedForward):
     """W₂ (activation(W₁ x) ∘ W₃ x), no biases; with `jax.nn.silu` this is SwiGLU.
 
     Shazeer 2020, "GLU Variants Improve Transformer", equation 6.
     """
 
-    dim: int
-    hidden_dim: int
     activation: Activation = jax.nn.silu
-    rate: float = 0.0
-    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "*B D"], *, train: bool) -> Float[Array, "*B D"]:
         linear = partial(Linear, use_bias=False, dtype=self.dtype)
-        gate = self.activation(linear(self.hidden_dim, name="gate")(x))
-        hidden = gate * linear(self.hidden_dim, name="hidden")(x)
-        hidden = Dropout(self.rate)(hidden, train=train)
-        return linear(self.dim, name="output")(hidden)
+        gate = linear(self.hidden_dim, name="gate")(x)
+        hidden = linear(self.hidden_dim, name="hidden")(x)
+        output = linear(self.dim, name="output")
+        return self._put_out(output, self._gated, gate, hidden, train=train)
+
+    def _gated(self, gate: Any, hidden: Any) -> Any:
+        return self.activation(gate) * hidden
+
+
+def _less(x: Any, key: Any, rate: float) -> Any:
+    return x if key is None else dropped(x, key, rate)

@@ -24,6 +24,7 @@ from transformer.attention import (
 from transformer.config import ModelConfig
 from transformer.dropout import Dropout
 from transformer.feed_forward import FeedForward, GatedFeedForward
+from transformer.norms import LayerNorm
 
 ROTATIONS = {
     "sinusoidal": positions.unrotated,
@@ -75,9 +76,9 @@ class EncoderLayer(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     def setup(self) -> None:
-        self.attention_norm = nn.LayerNorm(dtype=self.dtype)
+        self.attention_norm = LayerNorm(dtype=self.dtype)
         self.attention = _self_attention(self.cfg, self.dtype)
-        self.feed_forward_norm = nn.LayerNorm(dtype=self.dtype)
+        self.feed_forward_norm = LayerNorm(dtype=self.dtype)
         self.feed_forward = _feed_forward(self.cfg, self.dtype)
         self.dropout = Dropout(self.cfg.dropout)
 
@@ -125,11 +126,11 @@ class DecoderLayer(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     def setup(self) -> None:
-        self.attention_norm = nn.LayerNorm(dtype=self.dtype)
+        self.attention_norm = LayerNorm(dtype=self.dtype)
         self.attention = _self_attention(self.cfg, self.dtype)
-        self.cross_norm = nn.LayerNorm(dtype=self.dtype)
+        self.cross_norm = LayerNorm(dtype=self.dtype)
         self.cross_attention = _attention(self.cfg, self.dtype)
-        self.feed_forward_norm = nn.LayerNorm(dtype=self.dtype)
+        self.feed_forward_norm = LayerNorm(dtype=self.dtype)
         self.feed_forward = _feed_forward(self.cfg, self.dtype)
         self.dropout = Dropout(self.cfg.dropout)
 

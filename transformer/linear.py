@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from transformer.axes import Params
-from transformer.products import multiply, multiply_rows
+from transformer.products import column_sums, multiply, multiply_rows
 
 
 class Linear(nn.Module):
@@ -109,8 +109,7 @@ def _forward(x, bias):
 
 
 def _backward(bias, gradient):
-    rows = gradient.reshape(-1, gradient.shape[-1])
-    return gradient, rows.astype(bias.dtype).sum(axis=0)
+    return gradient, column_sums(gradient, bias.dtype)
 
 
 _shifted.defvjp(_forward, _backward)

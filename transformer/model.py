@@ -34,6 +34,7 @@ from transformer.config import ModelConfig
 from transformer.dropout import Dropout
 from transformer.embeddings import Embedding
 from transformer.layers import Layout, Past
+from transformer.norms import LayerNorm
 from transformer.remat import Kind, rematerialised
 
 
@@ -82,7 +83,7 @@ def _layer_classes(cfg: ModelConfig) -> tuple[type[nn.Module], type[nn.Module]]:
 
 def _final_norm(cfg: ModelConfig, dtype: DTypeLike) -> Callable[[Array], Array]:
     """A pre-norm stack leaves its sum unnormalised; a post-norm one does not."""
-    return nn.LayerNorm(dtype=dtype) if cfg.norm == "pre" else lambda x: x
+    return LayerNorm(dtype=dtype) if cfg.norm == "pre" else lambda x: x
 
 
 def _position_module(cfg: ModelConfig) -> nn.Module:

@@ -25,6 +25,7 @@ from transformer.axes import Params
 from transformer.embeddings import Embedding
 from transformer.layers import DecoderLayer, EncoderLayer, Layout
 from transformer.model import Memory, Transformer
+from transformer.norms import LayerNorm
 from transformer.positions import Learned, Sinusoidal, Unadded
 
 
@@ -98,7 +99,7 @@ class _Watch:
                 self.notes["layers"].append(found)
             case DecoderLayer():
                 self.notes["layers"].append(found[0])
-            case nn.LayerNorm() if len(module.path) == 1:  # in no layer
+            case LayerNorm() if len(module.path) == 1:  # in no layer
                 self.notes["output"].append(found)
             case MultiHeadAttention():
                 self.notes[module.path[-1]].append(_weights(module, *args))

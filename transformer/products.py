@@ -41,6 +41,28 @@ def outer_sum(
     return jnp.einsum("ML,MN->LN", _flat(x), _flat(y), preferred_element_type=dtype)
 
 
+def row_sums(
+    x: Float[Array, "*M N"], weights: Float[Array, " N"]
+) -> Float[Array, "*M"]:
+    """The weighted sum of each row; on a CPU as a product.
+
+    XLA:CPU's sums would write out all that is broadcast to the size of `x`.
+    """
+    if not _on_cpu():
+        return (x * jnp.broadcast_to(weights, x.shape)).sum(axis=-1)
+    return (_flat(x) @ weights).reshape(x.shape[:-1])
+
+
+def column_sums(
+    x: Float[Array, "*M N"], dtype: DTypeLike | None = None
+) -> Float[Array, " N"]:
+    """The sum of all rows, by default in the type of `x`; on a CPU as a product."""
+    flat, dtype = _flat(x), dtype or x.dtype
+    if not _on_cpu():
+        return flat.sum(axis=0, dtype=dtype)
+    return multiply(jnp.ones((1, len(flat)), flat.dtype), flat, dtype)[0]
+
+
 def _of_rows(
     product: str, x: Float[Array, "*M L"], y: Float[Array, "..."], dtype: DTypeLike
 ) -> Float[Array, "*M N"]:
@@ -70,7 +92,11 @@ def _flat(x: Float[Array, "*M L"]) -> Float[Array, "M L"]:
 
 def widening(dtype: DTypeLike) -> bool:
     """Whether products of this type must be written in float32 to be fast."""
-    return dtype == jnp.bfloat16 and jax.default_backend() == "cpu"
+    return dtype == jnp.bfloat16 and _on_cpu()
+
+
+def _on_cpu() -> bool:
+    return jax.default_backend() == "cpu"
 
 
 FEW = 4

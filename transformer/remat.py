@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 Kind = Literal["dots", "layers"]
 
@@ -41,6 +42,41 @@ def rematerialised(function: Callable[..., Any], kind: Kind) -> Callable[..., An
 
     call.defvjp(forward, backward)
     return call
+
+
+def made_again(function: Callable[..., Any], kept: Any, late: Any) -> Any:
+    """`function(kept, late)`, whose gradient keeps these and nothing in between.
+
+    For CPUs. Unlike `rematerialised` it holds back only what comes of `late`, and each
+    row by the gradient of that row, so that devices which share rows need not meet.
+
+    Args:
+        late: a tuple of arrays whose axes are those of the result, but for the last.
+    """
+
+    @jax.custom_vjp
+    def call(kept: Any, late: Any) -> Any:
+        return function(kept, late)
+
+    def forward(kept: Any, late: Any) -> Any:
+        return function(kept, late), (kept, late)
+
+    def backward(arguments: Any, gradient: Any) -> Any:
+        kept, late = arguments
+        nothing = 0 * gradient[..., :1]
+        late = tuple(x + jnp.broadcast_to(nothing, x.shape) for x in late)
+        return jax.vjp(function, kept, late)[1](gradient)
+
+    call.defvjp(forward, backward)
+    return call(kept, late)
+
+
+def cheaper_than_kept(dtype: DTypeLike) -> bool:
+    """Whether an element-wise pass is made again faster than its result is kept.
+
+    So in float32 on CPUs, where XLA keeps what it is made from, too.
+    """
+    return dtype == jnp.float32 and jax.default_backend() == "cpu"
 
 
 def _not_before(gradient: Any, tree: Any) -> Any:
