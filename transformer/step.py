@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from transformer import losses, masks, parallel
 from transformer.axes import Params
@@ -125,10 +125,8 @@ def train_step(
     grads, loss, tokens = gradients(objective, state, batch)
     norm = optax.tree.norm(grads)
     finite = jnp.isfinite(loss) & jnp.isfinite(norm)
-    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-    new = optax.apply_updates(state.params, updates), opt_state
     old = state.params, state.opt_state
-    params, opt_state = jax.tree.map(partial(jnp.where, finite), new, old)
+    params, opt_state = _learnt(optimizer, finite, grads, *old)
     skipped = state.skipped + ~finite
     in_a_row = jnp.where(finite, 0, state.skipped_in_a_row + 1)
     new_state = TrainState(
@@ -136,3 +134,30 @@ def train_step(
     )
     metrics = {"loss": loss, "gradient norm": norm, "tokens": tokens}
     return new_state, metrics | {"skipped": skipped, "skipped in a row": in_a_row}
+
+
+def _learnt(
+    optimizer: optax.GradientTransformation,
+    finite: Bool[Array, ""],
+    grads: Params,
+    params: Params,
+    opt_state: optax.OptState,
+) -> tuple[Params, optax.OptState]:
+    """New parameters and moments if all is finite, and else those there were.
+
+    A choice between values makes XLA:CPU copy all moments before it writes new ones;
+    a choice between branches would make other devices wait for the host.
+    """
+
+    def new(grads: Params, params: Params, opt_state: optax.OptState) -> Any:
+        updates, opt_state = optimizer.update(grads, opt_state, params)
+        return optax.apply_updates(params, updates), opt_state
+
+    def branches(*args: Any) -> Any:
+        return jax.lax.cond(finite, new, lambda _, *old: old, *args)
+
+    def values(grads: Params, *old: Any) -> Any:
+        return jax.tree.map(partial(jnp.where, finite), new(grads, *old), old)
+
+    args = grads, params, opt_state
+    return jax.lax.platform_dependent(*args, cpu=branches, default=values)
