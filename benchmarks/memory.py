@@ -38,7 +38,10 @@ class Way(NamedTuple):
 def measured(work: Work) -> Iterator[Way]:
     """The plain formulation first."""
     part = work.tokens // PARTS
-    yield _way("logits as a whole, differentiated through", work, formulation="plain")
+    yield _way(
+        "plain: logits as a whole, all of it differentiated", work, formulation="plain"
+    )
+    yield _way("only the loss plain", work, formulation="plain-loss")
     yield _way("ours", work)
     yield _way("ours, all but products computed again", work, remat="dots")
     yield _way("ours, layers computed again", work, remat="layers")

@@ -37,7 +37,7 @@ from jax.profiler import ProfileData
 
 from benchmarks import measure
 from benchmarks.measure import Programs
-from benchmarks.work import UPDATES, Task
+from benchmarks.work import PLAIN_LOSS, UPDATES, Task
 from transformer import batches
 from transformer.batches import Batch, Held, Plan, Shape
 from transformer.errors import InputError
@@ -134,7 +134,9 @@ def _without(task: Task) -> dict[str, Task]:
     return {
         "dropout": task._replace(model=task.model.clone(cfg=dry)),
         "optimizer": task._replace(optimizer=optax.set_to_zero()),
-        "projection and loss": task._replace(loss=_no_loss),
+        "projection and loss": task._replace(
+            others=(PLAIN_LOSS._replace(function=_no_loss),)
+        ),
     }
 
 

@@ -5,10 +5,11 @@ table for both sides and the projection), dropout 0.1, label smoothing 0.1, Adam
 clipping: whatever `train.py` would run with these settings.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from types import ModuleType
 from typing import Any, Literal, NamedTuple
 from unittest import mock
 
@@ -19,7 +20,16 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from benchmarks import pairs
-from transformer import batches, devices, losses, optimizers, parallel, store
+from transformer import (
+    batches,
+    devices,
+    feed_forward,
+    losses,
+    norms,
+    optimizers,
+    parallel,
+    store,
+)
 from transformer.batches import Batch, Plan, Shape
 from transformer.config import (
     Config,
@@ -60,7 +70,6 @@ UPDATES = 1_000_000
 """Batches that the stream can give: more than anyone measures."""
 
 Update = Callable[[TrainState, Batch], tuple[TrainState, Any]]
-Loss = Callable[..., Float[Array, ""]]
 Dtype = Literal["auto", "float32", "bfloat16"]
 
 
@@ -99,10 +108,19 @@ class Work(CommonWork):
 
     dtype: Dtype = "auto"
     """Type of the products; auto is float32 on a CPU and bfloat16 elsewhere."""
-    formulation: Literal["ours", "plain"] = "ours"
-    """Of the loss; plain holds the logits as a whole and differentiates through."""
+    formulation: Literal["ours", "plain-loss", "plain"] = "ours"
+    """`plain-loss` holds the logits as a whole and differentiates through; `plain` does
+    so with norms and activations, too."""
     remat: Literal["none", "dots", "layers"] = "none"
     """What the backward pass computes again; see `TrainingConfig`."""
+
+
+class Other(NamedTuple):
+    """A function in the place of ours."""
+
+    module: ModuleType
+    name: str
+    function: Callable[..., Any]
 
 
 class Task(NamedTuple):
@@ -113,8 +131,8 @@ class Task(NamedTuple):
     optimizer: optax.GradientTransformation
     store: Store
     plan: Plan
-    loss: Loss | None = None
-    """In place of `losses.projected_loss`; None leaves it."""
+    others: tuple[Other, ...] = ()
+    """What the step computes instead of ours."""
 
     def stream(self) -> Iterator[Batch]:
         """Batches as in training, fetched ahead by threads."""
@@ -126,13 +144,13 @@ class Task(NamedTuple):
         return jax.jit(fresh, static_argnums=0)(self.cfg.training.seed)
 
     def step(self) -> Update:
-        """The pure update with this task's loss."""
+        """The pure update, with what this task has instead of ours."""
         smoothing = self.cfg.training.label_smoothing
         objective = Objective(self.model, Criterion(smoothing), parallel.alone())
         step = partial(train_step, objective, self.optimizer)
 
         def update(state: TrainState, batch: Batch) -> tuple[TrainState, Any]:
-            with _using(self.loss):
+            with _using(self.others):
                 return step(state, batch)
 
         return update
@@ -155,7 +173,7 @@ def task(work: Work) -> Task:
         optimizer=optimizers.make(cfg.optimizer, cfg.training.steps),
         store=sentences,
         plan=Plan(lengths, np.ones(len(lengths), bool), shapes, 1, cfg.training.seed),
-        loss=plain_loss if work.formulation == "plain" else None,
+        others=FORMULATIONS[work.formulation],
     )
 
 
@@ -194,16 +212,32 @@ def plain_loss(
     return each.sum(where=targets != PAD)
 
 
+PLAIN_LOSS = Other(losses, "projected_loss", plain_loss)
+
+FORMULATIONS = {
+    "ours": (),
+    "plain-loss": (PLAIN_LOSS,),
+    "plain": (
+        PLAIN_LOSS,
+        Other(norms, "normalised", norms.by_definition),
+        Other(feed_forward, "cheaper_than_kept", lambda dtype: False),
+    ),
+}
+
+
 @contextmanager
-def _using(loss: Loss | None) -> Iterator[None]:
-    """What is traced within computes `loss`; the rest of the step stays what it is."""
-    if loss is None:
+def _using(others: Sequence[Other]) -> Iterator[None]:
+    """What is traced within computes these; the rest of the step stays what it is."""
+    with ExitStack() as stack:
+        for module, name, function in others:
+            calls = mock.Mock(wraps=function)
+            stack.enter_context(mock.patch.object(module, name, calls))
+            stack.callback(_called, calls, f"{module.__name__}.{name}")
         yield
-        return
-    calls = mock.Mock(wraps=loss)
-    with mock.patch.object(losses, "projected_loss", calls):
-        yield
-    assert calls.called, "the step no longer calls losses.projected_loss"
+
+
+def _called(calls: mock.Mock, name: str) -> None:
+    assert calls.called, f"the step no longer calls {name}"
 
 
 def _random(work: Work) -> Store:
