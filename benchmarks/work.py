@@ -229,15 +229,13 @@ FORMULATIONS = {
 def _using(others: Sequence[Other]) -> Iterator[None]:
     """What is traced within computes these; the rest of the step stays what it is."""
     with ExitStack() as stack:
-        for module, name, function in others:
-            calls = mock.Mock(wraps=function)
-            stack.enter_context(mock.patch.object(module, name, calls))
-            stack.callback(_called, calls, f"{module.__name__}.{name}")
+        calls = [
+            stack.enter_context(mock.patch.object(module, name, wraps=function))
+            for module, name, function in others
+        ]
         yield
-
-
-def _called(calls: mock.Mock, name: str) -> None:
-    assert calls.called, f"the step no longer calls {name}"
+    for other, call in zip(others, calls, strict=True):
+        assert call.called, f"the step no longer calls {other.name}"
 
 
 def _random(work: Work) -> Store:

@@ -33,9 +33,11 @@ def keep_mask(
 
 
 def dropped(
-    x: Float[Array, "*B"], key: Key[Array, ""], rate: float
+    x: Float[Array, "*B"], key: Key[Array, ""] | None, rate: float
 ) -> Float[Array, "*B"]:
-    """Zeroes a share `rate` of the elements and scales up the others."""
+    """Zeroes a share `rate` of the elements and scales up the others, if with a key."""
+    if key is None:
+        return x
     return jnp.where(keep_mask(key, x.shape, rate), x / (1 - rate), 0)
 
 
@@ -46,6 +48,5 @@ class Dropout(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "*B"], *, train: bool) -> Float[Array, "*B"]:
-        if not train or self.rate == 0:
-            return x
-        return dropped(x, self.make_rng("dropout"), self.rate)
+        key = self.make_rng("dropout") if train and self.rate else None
+        return dropped(x, key, self.rate)

@@ -43,12 +43,12 @@ class FeedForward(nn.Module):
         """`output` of what `inner` makes of hidden values, with dropout between."""
         key = self.make_rng("dropout") if train and self.rate else None
         if not train or self.is_initializing() or not cheaper_than_kept(self.dtype):
-            return output(_less(inner(*hidden), key, self.rate))
+            return output(dropped(inner(*hidden), key, self.rate))
         layer, variables = output.unbind()
 
         def apply(kept: Any, hidden: Any) -> Any:
             variables, key = kept
-            return layer.apply(variables, _less(inner(*hidden), key, self.rate))
+            return layer.apply(variables, dropped(inner(*hidden), key, self.rate))
 
         return made_again(apply, (variables, key), hidden)
 
@@ -71,7 +71,3 @@ class GatedFeedForward(FeedForward):
 
     def _gated(self, gate: Any, hidden: Any) -> Any:
         return self.activation(gate) * hidden
-
-
-def _less(x: Any, key: Any, rate: float) -> Any:
-    return x if key is None else dropped(x, key, rate)

@@ -37,8 +37,7 @@ def by_definition(
     x: Float[Array, "*B D"], scale: Float[Array, " D"], bias: Float[Array, " D"]
 ) -> Float[Array, "*B D"]:
     """What `normalised` computes."""
-    wide, (mean, inverse) = x.astype(jnp.float32), _statistics(x)
-    return (wide - mean) * (inverse * _along(scale, x)) + _along(bias, x)
+    return _applied(x, *_statistics(x), scale, bias)
 
 
 @jax.custom_vjp
@@ -61,12 +60,24 @@ def _statistics(x: Float[Array, "*B D"]) -> tuple[Any, Any]:
     return mean, jax.lax.rsqrt(jnp.maximum(square - mean * mean, 0) + EPSILON)
 
 
+def _applied(
+    x: Float[Array, "*B D"],
+    mean: Any,
+    inverse: Any,
+    scale: Float[Array, " D"],
+    bias: Float[Array, " D"],
+) -> Float[Array, "*B D"]:
+    centred = x.astype(jnp.float32) - mean
+    return centred * (inverse * _along(scale, x)) + _along(bias, x)
+
+
 def _along(values: Float[Array, " D"], x: Float[Array, "*B D"]) -> Any:
     return jnp.broadcast_to(values, x.shape)
 
 
 def _forward(x, scale, bias):
-    return normalised(x, scale, bias), (x, *_statistics(x), scale)
+    statistics = _statistics(x)
+    return _applied(x, *statistics, scale, bias), (x, *statistics, scale)
 
 
 def _backward(kept, gradient):
