@@ -15,7 +15,7 @@ from jax.stages import Compiled
 from jax.typing import DTypeLike
 
 from benchmarks.work import Task, Update
-from transformer import batches, devices, products
+from transformer import backend, batches, products
 from transformer.batches import Batch, Shape
 from transformer.step import TrainState
 from transformer.symbols import PAD
@@ -138,15 +138,15 @@ def input_rate(stream: Iterator[Batch], batches: int) -> float:
 
 def matmul_rate(dtype: DTypeLike) -> float:
     """Operations per second of the fastest of some large products in `dtype`."""
-    sides = (1024, 1536, 2048) if devices.on_cpu() else (4096, 8192, 16384)
+    sides = (1024, 1536, 2048) if backend.on_cpu() else (4096, 8192, 16384)
     return max(_product_rate(side, dtype) for side in sides)
 
 
 def _product_rate(side: int, dtype: DTypeLike) -> float:
-    written = jnp.float32 if devices.on_cpu() else dtype  # as the layers have it
+    written = jnp.float32 if backend.on_cpu() else dtype  # as the layers have it
     product = jax.jit(partial(products.multiply, dtype=written))
     a, b = jax.random.normal(jax.random.key(0), (2, side, side), dtype)
-    in_a_row = 1 if devices.on_cpu() else 20  # so that dispatch costs nothing
+    in_a_row = 1 if backend.on_cpu() else 20  # so that dispatch costs nothing
     seconds = min(_seconds(lambda: product(a, b), in_a_row) for _ in range(REPEATS))
     return 2 * side**3 / seconds
 

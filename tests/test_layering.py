@@ -13,6 +13,7 @@ PACKAGE = ROOT / "transformer"
 RUNGS: list[dict[str, str]] = [
     {
         "axes": "",
+        "backend": "",
         "compression": "",
         "config": "errors limits",
         "errors": "",
@@ -22,7 +23,7 @@ RUNGS: list[dict[str, str]] = [
     },
     {
         "alphabets": "",
-        "attention": "dropout linear positions",
+        "attention": "backend dropout linear positions",
         "checks": "",
         "cleaning": "errors marks",
         "constraints": "largest rules search selects symbols",
@@ -38,7 +39,7 @@ RUNGS: list[dict[str, str]] = [
         "lifting": "links placing spans text",
         "linear": "axes products",
         "links": "text",
-        "losses": "products symbols",
+        "losses": "backend products symbols",
         "marks": "",
         "markup": "placing text",
         "masks": "symbols",
@@ -56,10 +57,10 @@ RUNGS: list[dict[str, str]] = [
         "portions": "",
         "positions": "",
         "processes": "errors",
-        "products": "",
+        "products": "backend",
         "progress": "",
         "reference": "axes config symbols",
-        "remat": "",
+        "remat": "backend",
         "rules": "errors search symbols",
         "sampling": "largest search",
         "search": "largest symbols",
@@ -81,7 +82,7 @@ RUNGS: list[dict[str, str]] = [
             "batches cleaning config corpora encoding errors marks mixture pieces "
             "reports selection store text tokenizer"
         ),
-        "devices": "parallel seating store workers",
+        "devices": "backend parallel seating store workers",
         "encoding": "cleaning config corpora selection store tokenizer workers",
         "layers": "attention config dropout feed_forward norms positions",
         "pages": "cleaning config errors reports settings",
@@ -166,7 +167,7 @@ RUNGS: list[dict[str, str]] = [
         ),
         "journal": "evaluation pages",
         "orders": (
-            "budget devices errors lines loading options scripts translator workers"
+            "backend budget errors lines loading options scripts translator workers"
         ),
         "panels": "comparisons explanations heads neighbours pages trees",
         "scripts": "devices errors processes",

@@ -19,8 +19,8 @@ from rich.console import Console
 import transformer
 import translate
 from transformer import (
+    backend,
     budget,
-    devices,
     folder,
     judgement,
     phrases,
@@ -294,7 +294,7 @@ def test_there_is_a_process_for_each_core_if_memory_allows(untrained, monkeypatc
         monkeypatch.setattr(budget, "copies", lambda params, room=room: room)
         assert order.processes(None) == count
         assert order.processes(7) == 7
-    monkeypatch.setattr(devices, "on_cpu", lambda: False)
+    monkeypatch.setattr(backend, "on_cpu", lambda: False)
     assert order.processes(None) == order.processes(1) == 1
     with pytest.raises(InputError, match="--processes 2 are for a CPU"):
         order.processes(2)

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
+from transformer import backend
 from transformer.dropout import Dropout
 from transformer.linear import Linear, at_once
 from transformer.positions import unrotated
@@ -89,7 +90,7 @@ def attend(
     """
     if isinstance(kv, Stored):
         return _attend_stored(query, kv, mask)
-    if dropout is None and _on_nvidia() and suits_cudnn(query, kv):
+    if dropout is None and backend.on_nvidia() and suits_cudnn(query, kv):
         return fused(query, kv, mask, "cudnn")
     mixture = weights(query, kv.key, mask).astype(query.dtype)
     if dropout is not None:
@@ -146,15 +147,6 @@ def suits_cudnn(query: Float[Array, "B T N H"], kv: KeyValues) -> bool:
     )
 
 
-def _on_nvidia() -> bool:
-    """Cards before Ampere, which lack the kernel, call themselves Tesla.
-
-    Asked while tracing: `lax.platform_dependent` would trace cuDNN's branch on every
-    machine, which fails without cuDNN, and keep what both branches' gradients need.
-    """
-    return jax.local_devices()[0].device_kind.startswith("NVIDIA")
-
-
 def stored(kv: KeyValues) -> Stored:
     """Arranged for many single steps."""
     return Stored(kv.key.transpose(0, 2, 3, 1), kv.value.swapaxes(1, 2))
@@ -162,7 +154,7 @@ def stored(kv: KeyValues) -> Stored:
 
 def storage(dtype: DTypeLike) -> DTypeLike:
     """The type to store in: to write bfloat16, XLA:CPU would convert all there is."""
-    return jnp.float32 if jax.default_backend() == "cpu" else dtype
+    return jnp.float32 if backend.on_cpu() else dtype
 
 
 def write(past: Stored, new: KeyValues, slots: Int[Array, " B"]) -> Stored:

@@ -8,25 +8,21 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from jax.typing import DTypeLike
 
-from transformer import parallel, workers
+from transformer import backend, parallel, workers
 from transformer.seating import Sizes
 from transformer.store import cache
-
-
-def on_cpu() -> bool:
-    return jax.default_backend() == "cpu"
 
 
 def dtype(precision: str) -> DTypeLike:
     """The type of the products for a `TrainingConfig.precision`."""
     if precision == "auto":
-        return jnp.float32 if on_cpu() else jnp.bfloat16
+        return jnp.float32 if backend.on_cpu() else jnp.bfloat16
     return jnp.dtype(precision)
 
 
 def rows() -> int:
     """Sentences of a program: enough to fill the device, few enough to wait for."""
-    return 32 if on_cpu() else 128
+    return 32 if backend.on_cpu() else 128
 
 
 def decoding(mesh: Mesh) -> Sizes:
@@ -38,7 +34,7 @@ def decoding(mesh: Mesh) -> Sizes:
     with; more than 64 would bring large files a tenth (benchmarks/RESULTS.md).
     """
     groups = parallel.groups(mesh)
-    if not on_cpu():
+    if not backend.on_cpu():
         return Sizes(rows() * groups)
     lanes = workers.cores() if mesh.size == 1 else 1
     return Sizes(rows() * groups, 64 * groups, lanes)

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from transformer import products
+from transformer import backend, products
 from transformer.symbols import PAD
 
 SCORES = 2**23
@@ -117,7 +117,7 @@ def _chunks(
     Their size is even, so that two predictions of a token stay together.
     """
     n, width = states.shape
-    most = SCORES if jax.default_backend() == "cpu" else 4 * SCORES
+    most = SCORES if backend.on_cpu() else 4 * SCORES
     count = -(-n * vocabulary // most)
     size = 2 * -(-n // (2 * count))
     missing = count * size - n

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from transformer import budget, devices, loading, scripts, workers
+from transformer import backend, budget, loading, scripts, workers
 from transformer.errors import InputError
 from transformer.lines import Translation
 from transformer.options import Demands, Search
@@ -67,7 +67,7 @@ class Order:
         Raises:
             InputError: if several are asked for where there is no CPU alone.
         """
-        if devices.on_cpu():
+        if backend.on_cpu():
             room = budget.copies(self.translator.params)
             return asked or max(1, min(workers.cores(), room))
         if asked not in (None, 1):

@@ -5,6 +5,8 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from transformer import backend
+
 
 def multiply(
     x: Float[Array, "*M L"], y: Float[Array, "L N"], dtype: DTypeLike | None = None
@@ -48,7 +50,7 @@ def row_sums(
 
     XLA:CPU's sums would write out all that is broadcast to the size of `x`.
     """
-    if not _on_cpu():
+    if not backend.on_cpu():
         return (x * jnp.broadcast_to(weights, x.shape)).sum(axis=-1)
     return (_flat(x) @ weights).reshape(x.shape[:-1])
 
@@ -58,7 +60,7 @@ def column_sums(
 ) -> Float[Array, " N"]:
     """The sum of all rows, by default in the type of `x`; on a CPU as a product."""
     flat, dtype = _flat(x), dtype or x.dtype
-    if not _on_cpu():
+    if not backend.on_cpu():
         return flat.sum(axis=0, dtype=dtype)
     return multiply(jnp.ones((1, len(flat)), flat.dtype), flat, dtype)[0]
 
@@ -92,11 +94,7 @@ def _flat(x: Float[Array, "*M L"]) -> Float[Array, "M L"]:
 
 def widening(dtype: DTypeLike) -> bool:
     """Whether products of this type must be written in float32 to be fast."""
-    return dtype == jnp.bfloat16 and _on_cpu()
-
-
-def _on_cpu() -> bool:
-    return jax.default_backend() == "cpu"
+    return dtype == jnp.bfloat16 and backend.on_cpu()
 
 
 FEW = 4

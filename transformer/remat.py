@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from transformer import backend
+
 Kind = Literal["dots", "layers"]
 
 POLICIES: dict[Kind, Callable[..., Any]] = {
@@ -76,7 +78,7 @@ def cheaper_than_kept(dtype: DTypeLike) -> bool:
 
     So in float32 on CPUs, where XLA keeps what it is made from, too.
     """
-    return dtype == jnp.float32 and jax.default_backend() == "cpu"
+    return dtype == jnp.float32 and backend.on_cpu()
 
 
 def _not_before(gradient: Any, tree: Any) -> Any:

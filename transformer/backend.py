@@ -1,0 +1,16 @@
+"""Which kind of device computes, where the fastest form of something depends on it.
+
+Asked while tracing: `lax.platform_dependent` would trace all forms, those too that need
+a library which is not there, and keep what the gradients of all of them need.
+"""
+
+import jax
+
+
+def on_cpu() -> bool:
+    return jax.default_backend() == "cpu"
+
+
+def on_nvidia() -> bool:
+    """On a card of Ampere's kind or later; those before call themselves Tesla."""
+    return jax.local_devices()[0].device_kind.startswith("NVIDIA")
