@@ -21,6 +21,7 @@ from jaxtyping import Array, Float, Int
 
 from benchmarks import pairs
 from transformer import (
+    attention,
     batches,
     devices,
     feed_forward,
@@ -110,7 +111,7 @@ class Work(CommonWork):
     """Type of the products; auto is float32 on a CPU and bfloat16 elsewhere."""
     formulation: Literal["ours", "plain-loss", "plain"] = "ours"
     """`plain-loss` holds the logits as a whole and differentiates through; `plain` does
-    so with norms and activations, too."""
+    so with norms, activations and the weights of attention, too."""
     remat: Literal["none", "dots", "layers"] = "none"
     """What the backward pass computes again; see `TrainingConfig`."""
 
@@ -220,6 +221,7 @@ FORMULATIONS = {
     "plain": (
         PLAIN_LOSS,
         Other(norms, "normalised", norms.by_definition),
+        Other(attention, "softmax", attention.softmax_by_definition),
         Other(feed_forward, "cheaper_than_kept", lambda dtype: False),
     ),
 }

@@ -81,6 +81,25 @@ def test_a_query_that_sees_nothing_stays_finite_and_so_do_gradients():
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(found))
 
 
+def test_gradients_are_those_of_the_definition_and_keep_the_weights_alone():
+    query, kv, mask = inputs()
+    mask[0, 1] = False  # one query that sees nothing
+
+    def defined(query, key):
+        scores = jnp.einsum("BTNH,BSNH->BNTS", query, key) / np.sqrt(H)
+        return jax.nn.softmax(jnp.where(mask[:, None], scores, attention.MASKED))
+
+    query, key, mask = map(jnp.asarray, (query, kv.key, mask))
+    shares, pull = jax.vjp(partial(attention.weights, mask=mask), query, key)
+    expected, defined_pull = jax.vjp(defined, query, key)
+    np.testing.assert_allclose(shares, expected, rtol=1e-6)
+    outer = np.random.default_rng(1).normal(size=shares.shape).astype(np.float32)
+    for one, other in zip(pull(outer), defined_pull(outer), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    kept = [x for x in jax.tree.leaves(pull) if x.shape == shares.shape]
+    assert len(kept) == 1
+
+
 def test_bfloat16_inputs_give_bfloat16_from_float32_weights():
     query, kv, mask = inputs(jnp.bfloat16)
     shares = weights(query, kv.key, mask)
@@ -260,3 +279,10 @@ def test_the_module_computes_in_its_type_from_float32_parameters():
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {np.dtype("f4")}
     shape = jax.eval_shape(to_itself, x, EVERYTHING, COUNT, COUNT)
     assert shape.dtype == jnp.bfloat16
+
+
+def test_on_a_cpu_what_bfloat16_products_give_is_attended_to_unrounded():
+    module, _, variables, x = make(jnp.bfloat16)
+    keys_values = jax.jit(partial(module.apply, method="keys_values"))
+    kv = keys_values(variables, x, COUNT)
+    assert {values.dtype for values in kv} == {np.dtype("f4")}

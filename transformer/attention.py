@@ -12,7 +12,7 @@ who supplies the keys and values, so that is an argument.
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -65,13 +65,40 @@ def weights(
     scores = jnp.einsum(
         "BTNH,BSNH->BNTS", query, key, preferred_element_type=jnp.float32
     )
-    return _softmax(scores, query.shape[-1], mask)
+    return softmax(query.shape[-1], scores, mask)
 
 
-def _softmax(
-    scores: Float[Array, "B N T S"], width: int, mask: Bool[Array, "#B #T S"]
+def softmax_by_definition(
+    width: int, scores: Float[Array, "B N T S"], mask: Bool[Array, "#B #T S"]
 ) -> Float[Array, "B N T S"]:
+    """What `softmax` computes."""
     return jax.nn.softmax(jnp.where(mask[:, None], scores / math.sqrt(width), MASKED))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def softmax(
+    width: int, scores: Float[Array, "B N T S"], mask: Bool[Array, "#B #T S"]
+) -> Float[Array, "B N T S"]:
+    """Of scores / √`width` where `mask` is True; the others become zero.
+
+    The gradient keeps the result alone; of JAX's own XLA:CPU keeps three such arrays.
+    """
+    return softmax_by_definition(width, scores, mask)
+
+
+def _forward(width, scores, mask):
+    found = softmax_by_definition(width, scores, mask)
+    return found, (found, mask)
+
+
+def _backward(width, kept, gradient):
+    found, mask = kept
+    product = found * gradient
+    along = product - found * product.sum(axis=-1, keepdims=True)
+    return jnp.where(mask[:, None], along / math.sqrt(width), 0), None
+
+
+softmax.defvjp(_forward, _backward)
 
 
 def attend(
@@ -102,13 +129,16 @@ def _attend_stored(
     query: Float[Array, "B T N H"], kv: Stored, mask: Bool[Array, "#B #T S"]
 ) -> Float[Array, "B T N H"]:
     """The heads come first in every product, so that nothing stored is transposed."""
-    dtype, query = query.dtype, query.astype(kv.key.dtype).swapaxes(1, 2)
+    dtype, query = query.dtype, query.swapaxes(1, 2)
     scores = jnp.einsum(
         "BNTH,BNHS->BNTS", query, kv.key, preferred_element_type=jnp.float32
     )
-    mixture = _softmax(scores, query.shape[-1], mask).astype(kv.value.dtype)
+    mixture: Any = softmax(query.shape[-1], scores, mask)
     mixed = jnp.einsum(
-        "BNTS,BNSH->BNTH", mixture, kv.value, preferred_element_type=jnp.float32
+        "BNTS,BNSH->BNTH",
+        mixture.astype(kv.value.dtype),
+        kv.value,
+        preferred_element_type=jnp.float32,
     )
     return mixed.astype(dtype).swapaxes(1, 2)
 
@@ -153,14 +183,17 @@ def stored(kv: KeyValues) -> Stored:
 
 
 def storage(dtype: DTypeLike) -> DTypeLike:
-    """The type to store in: to write bfloat16, XLA:CPU would convert all there is."""
+    """The type of queries, keys and values, and of what is stored of them.
+
+    XLA:CPU would convert bfloat16, all that is stored at each step, to multiply it.
+    """
     return jnp.float32 if backend.on_cpu() else dtype
 
 
 def write(past: Stored, new: KeyValues, slots: Int[Array, " B"]) -> Stored:
     """Returns `past` with `new` stored from a slot on, in each row another one."""
     put = jax.vmap(jax.lax.dynamic_update_slice_in_dim, in_axes=(0, 0, 0, None))
-    key, value = (x.astype(past.key.dtype) for x in stored(new))
+    key, value = stored(new)
     return Stored(put(past.key, key, slots, 2), put(past.value, value, slots, 1))
 
 
@@ -184,7 +217,8 @@ class MultiHeadAttention(nn.Module):
     def setup(self) -> None:
         linear = partial(Linear, use_bias=False, dtype=self.dtype)
         heads = (self.num_heads, self.dim // self.num_heads)
-        self.query, self.key, self.value = linear(heads), linear(heads), linear(heads)
+        inner = partial(linear, heads, result=storage(self.dtype))
+        self.query, self.key, self.value = inner(), inner(), inner()
         self.output = linear(self.dim, axes=2)
         self.dropout = Dropout(self.rate)
 

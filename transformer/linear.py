@@ -25,12 +25,14 @@ class Linear(nn.Module):
         features: the sizes of the last axes of the result.
         axes: how many of the last axes of `x` are summed over.
         dtype: the type of the products; parameters are float32.
+        result: the type of the result, by default that of the products.
     """
 
     features: int | tuple[int, ...]
     axes: int = 1
     use_bias: bool = True
     dtype: DTypeLike = jnp.float32
+    result: DTypeLike | None = None
 
     @nn.compact
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -41,10 +43,11 @@ class Linear(nn.Module):
         x = jnp.asarray(x.reshape(*outer, math.prod(inner)), self.dtype)
         if self.has_variable("params", "rows"):
             rows = jnp.asarray(self.get_variable("params", "rows"), self.dtype)
-            y = multiply_rows(x, rows)
+            y = multiply_rows(x, rows, self.result)
         else:
             kernel = self.param("kernel", _scaled, inner, features)
-            y = multiply(x, jnp.asarray(kernel, self.dtype).reshape(x.shape[-1], -1))
+            matrix = jnp.asarray(kernel, self.dtype).reshape(x.shape[-1], -1)
+            y = multiply(x, matrix, self.result)
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, features)
             y = _shifted(y, jnp.asarray(bias).reshape(-1))
