@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transformer import folder, markup, phrases, spans, terms, text, tokenizer
+from transformer import engine, folder, markup, phrases, spans, terms, text, tokenizer
 from transformer import weights as stored
 from transformer.config import (
     Config,
@@ -237,6 +237,7 @@ def logged():
 def test_rooms_are_the_shapes_that_are_compiled_and_weights_are_none(
     model, tokenizers, caplog, logged
 ):
+    engine._programs.cache_clear()
     fresh = Translator(model, weights(model, 0), tokenizers, LONGEST)
     lines = [*TEXTS, "", LONGER, VERY_LONG]
     rooms = fresh.rooms(lines)

@@ -14,9 +14,9 @@ On a CPU several programs run side by side, in lanes, each with rows of its own.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -64,6 +64,27 @@ class Shape:
     length: int
 
 
+class Programs(NamedTuple):
+    """Of a network, compiled for each shape when it first comes."""
+
+    encode: Callable[..., Memory]
+    begin: Callable[..., Running]
+    turn: Callable[..., tuple[Running, Seen]]
+
+
+@lru_cache
+def _programs(network: Network, mesh: Mesh) -> Programs:
+    """The same ones for all engines of a network, which are traced once."""
+    rowwise, whole = parallel.by_rows(mesh), parallel.whole(mesh)
+    begin, turn = partial(_begin, network), partial(_turn, network)
+    shaped = partial(jax.jit, static_argnames="shape")
+    return Programs(
+        jax.jit(network.encode, out_shardings=rowwise),
+        shaped(begin, out_shardings=rowwise),
+        shaped(turn, out_shardings=(rowwise, whole), donate_argnums=1),
+    )
+
+
 class Engine:
     """Finds the translations of many requests with one network.
 
@@ -78,17 +99,7 @@ class Engine:
         self, network: Network, mesh: Mesh, sizes: Sizes, *, fitting: bool = False
     ) -> None:
         self._mesh, self._sizes, self._fitting = mesh, sizes, fitting
-        rowwise, whole = parallel.by_rows(mesh), parallel.whole(mesh)
-        self._encode = jax.jit(network.encode, out_shardings=rowwise)
-        self._begin = jax.jit(
-            partial(_begin, network), out_shardings=rowwise, static_argnames="shape"
-        )
-        self._turn = jax.jit(
-            partial(_turn, network),
-            out_shardings=(rowwise, whole),
-            donate_argnums=1,
-            static_argnames="shape",
-        )
+        self._programs = _programs(network, mesh)
 
     def run(
         self,
@@ -141,13 +152,15 @@ class Engine:
         found: list[tuple[int, Hypotheses | None]] = []
         while queue or any(number is not None for number in seats):
             if (source := queue.source()) is not None:
-                memory = self._encode(params, self._placed(source))
+                memory = self._programs.encode(params, self._placed(source))
             taken = queue.seat(seats)
             asked = self._placed(seating.asked(requests, seats))
-            running = running or self._begin(memory, asked, shape=shape)
+            running = running or self._programs.begin(memory, asked, shape=shape)
             news = memory, asked, self._placed(taken)
             quota = max(1, shape.rows // 8) if queue else shape.rows
-            running, seen = self._turn(params, running, news, key, quota, shape=shape)
+            running, seen = self._programs.turn(
+                params, running, news, key, quota, shape=shape
+            )
             yield from found  # while the device works
             found = list(_read(jax.device_get(seen), seats))
         yield from found

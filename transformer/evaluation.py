@@ -1,10 +1,10 @@
 """How good a set of parameters is: loss, BLEU, chrF, and a few translations to read."""
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from statistics import fmean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -126,9 +126,7 @@ class Evaluator:
             )
             for name, one, stored in zip(_names(held), held, stores, strict=True)
         }
-        whole = parallel.whole(self._mesh)
-        self._loss = jax.jit(partial(_loss, objective), out_shardings=whole)
-        self._gather = jax.jit(lambda params: params, out_shardings=whole)
+        self._loss, self._gather = _programs(objective)
 
     @property
     def compilations(self) -> int:
@@ -209,6 +207,16 @@ def _collected(tokenizers: Tokenizers, held: Held, longest: int) -> Store:
 def _plan(stored: Store, shapes: list[Shape]) -> Plan:
     every = np.ones(stored.size, bool)
     return Plan(batches.lengths(stored), every, shapes, accumulate=1, seed=0)
+
+
+@lru_cache
+def _programs(objective: Objective) -> tuple[Callable[..., Any], Callable[..., Params]]:
+    """The loss of a batch, and whole parameters; traced once for all evaluators."""
+    whole = parallel.whole(objective.mesh)
+    return (
+        jax.jit(partial(_loss, objective), out_shardings=whole),
+        jax.jit(lambda params: params, out_shardings=whole),
+    )
 
 
 def _loss(objective: Objective, params: Params, batch: Batch) -> tuple[Array, Array]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Hashable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -75,10 +75,12 @@ def _matrices(params: Params) -> Params:
     return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 
+@lru_cache
 def make(cfg: OptimizerConfig, steps: int) -> optax.GradientTransformation:
     """Clip, then Adam or Muon, both with decoupled weight decay.
 
-    With `optimizer.ema`, also what `average` returns.
+    With `optimizer.ema`, also what `average` returns. Of equal settings it is the same
+    object, by which programs know each other.
 
     Raises:
         InputError: by `init`, if a pattern of `optimizer.freeze` begins no path.

@@ -1,7 +1,7 @@
 """The update, compiled for every shape of batch before the first one comes."""
 
 import time
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -110,13 +110,7 @@ def compiled(
     shape: Shape,
 ) -> Compiled:
     """The update for batches of one shape; an abstract state that is placed will do."""
-    mesh = objective.mesh
-    whole, by_rows = parallel.whole(mesh), parallel.by_rows(mesh, before=1)
-    jitted = jax.jit(
-        partial(_update, objective, optimizer),
-        donate_argnums=0,
-        out_shardings=(parallel.shardings(mesh, state), whole),
-    )
+    mesh, by_rows = objective.mesh, parallel.by_rows(objective.mesh, before=1)
     filled = shape._replace(rows=parallel.filled(mesh, shape.rows))
     batch = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=by_rows),
@@ -124,7 +118,19 @@ def compiled(
     )
     each = parallel.by_rows(mesh)
     flags = jax.ShapeDtypeStruct((parallel.groups(mesh),), jnp.bool, sharding=each)
-    return jitted.lower(state, batch, flags).compile()
+    return _jitted(objective, optimizer).lower(state, batch, flags).compile()
+
+
+@lru_cache
+def _jitted(objective: Objective, optimizer: optax.GradientTransformation) -> Any:
+    """Traced once for all runs of a process that are to do the same."""
+    mesh = objective.mesh
+    state = parallel.shardings(mesh, abstract_state(objective, optimizer, seed=0))
+    return jax.jit(
+        partial(_update, objective, optimizer),
+        donate_argnums=0,
+        out_shardings=(state, parallel.whole(mesh)),
+    )
 
 
 def _update(
