@@ -62,7 +62,7 @@ def command(tmp_path):
         "model.dim": 16,
         "model.hidden-dim": 16,
         "model.num-heads": 2,
-        "training.steps": 400,
+        "training.steps": 200,
         "training.eval-every": 20,
         "training.eval-sentences": 2,
     }
