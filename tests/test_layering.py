@@ -171,7 +171,7 @@ RUNGS: list[dict[str, str]] = [
         ),
         "panels": "comparisons explanations heads neighbours pages trees",
         "scripts": "devices errors processes",
-        "step": "axes batches layers losses masks model parallel symbols",
+        "step": "axes backend batches layers losses masks model parallel symbols",
         "training": (
             "axes batches checkpoints config dataset devices errors evaluation "
             "folder interrupts journal losses model optimizers pages parallel "

@@ -83,12 +83,8 @@ def cheaper_than_kept(dtype: DTypeLike) -> bool:
 
 def _not_before(gradient: Any, tree: Any) -> Any:
     """`tree`, which on a CPU does not exist before the gradient does."""
-    return jax.lax.platform_dependent(
-        gradient, tree, cpu=_add_nothing, default=lambda _, tree: tree
-    )
-
-
-def _add_nothing(gradient: Any, tree: Any) -> Any:
+    if not backend.on_cpu():
+        return tree
     # Not-a-number if the gradient is not finite, which spoils nothing more.
     nothing = 0 * jax.tree.leaves(gradient)[0].ravel()[0]
 

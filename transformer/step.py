@@ -9,7 +9,7 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from transformer import losses, masks, parallel
+from transformer import backend, losses, masks, parallel
 from transformer.axes import Params
 from transformer.batches import Batch
 from transformer.layers import Layout
@@ -153,11 +153,7 @@ def _learnt(
         updates, opt_state = optimizer.update(grads, opt_state, params)
         return optax.apply_updates(params, updates), opt_state
 
-    def branches(*args: Any) -> Any:
-        return jax.lax.cond(finite, new, lambda _, *old: old, *args)
-
-    def values(grads: Params, *old: Any) -> Any:
-        return jax.tree.map(partial(jnp.where, finite), new(grads, *old), old)
-
-    args = grads, params, opt_state
-    return jax.lax.platform_dependent(*args, cpu=branches, default=values)
+    old = params, opt_state
+    if backend.on_cpu():
+        return jax.lax.cond(finite, new, lambda _, *old: old, grads, *old)
+    return jax.tree.map(partial(jnp.where, finite), new(grads, *old), old)

@@ -118,18 +118,28 @@ def compiled(
     )
     each = parallel.by_rows(mesh)
     flags = jax.ShapeDtypeStruct((parallel.groups(mesh),), jnp.bool, sharding=each)
-    return _jitted(objective, optimizer).lower(state, batch, flags).compile()
+    places, structure = jax.tree.flatten(parallel.shardings(mesh, state))
+    jitted = _jitted(objective, optimizer, structure, tuple(places))
+    return jitted.lower(state, batch, flags).compile()
 
 
 @lru_cache
-def _jitted(objective: Objective, optimizer: optax.GradientTransformation) -> Any:
-    """Traced once for all runs of a process that are to do the same."""
-    mesh = objective.mesh
-    state = parallel.shardings(mesh, abstract_state(objective, optimizer, seed=0))
+def _jitted(
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    structure: Any,
+    places: tuple[Any, ...],
+) -> Any:
+    """Traced once for all runs of a process that are to do the same.
+
+    Args:
+        structure, places: of states, and where their arrays lie.
+    """
+    state = jax.tree.unflatten(structure, places)
     return jax.jit(
         partial(_update, objective, optimizer),
         donate_argnums=0,
-        out_shardings=(state, parallel.whole(mesh)),
+        out_shardings=(state, parallel.whole(objective.mesh)),
     )
 
 
