@@ -142,6 +142,53 @@ def test_updates_are_those_of_adam_at_the_scheduled_rate():
         np.testing.assert_allclose(update["bias"], -rate * direction, rtol=1e-4)
 
 
+@pytest.mark.parametrize("moments", ["float32", "bfloat16"])
+def test_updates_and_states_are_those_of_optax(moments):
+    """Whose state it has, so that either goes on from the other's."""
+    cfg = {"max_norm": 0.3, "weight_decay": 0.01, "moments": moments}
+    own = OptimizerConfig(peak=0.1, warmup=4)
+    rtol = 1e-5 if moments == "float32" else 0.03  # what Optax rounds in between
+    ours, theirs = (
+        make(**cfg),
+        optax.chain(
+            optax.clip_by_global_norm(0.3),
+            optax.adamw(
+                optimizers.inverse_sqrt(0.1, 4),
+                b2=own.b2,
+                eps=own.eps,
+                mu_dtype=moments,
+                weight_decay=0.01,
+                mask={"matrix": True, "bias": False},
+            ),
+        ),
+    )
+    found, expected = (one.init(PARAMS) for one in (ours, theirs))
+    for factor in (1.0, -0.5, 2.0, 0.1):
+        update, found = ours.update(scaled(factor), found, PARAMS)
+        right, expected = theirs.update(scaled(factor), expected, PARAMS)
+        close(update, right, rtol, atol=0.02 * rtol)
+        close(found, expected, rtol)
+        same = jax.tree.map(lambda a, b: a.dtype == b.dtype, found, expected)
+        assert all(jax.tree.leaves(same))
+
+
+def test_a_known_norm_is_not_computed_again_but_for_gradients_that_are_left_out():
+    def first(optimizer, params, gradients, **known):
+        state = optimizer.init(params)
+        _, state = optimizer.update(gradients, state, params, **known)
+        return optax.tree.get(state, "mu")
+
+    length = float(optax.tree.norm(scaled(1.0)))
+    found = first(make(max_norm=length), PARAMS, scaled(1.0), norm=4 * length)
+    close(found, first(make(), PARAMS, scaled(0.25)))
+    both: Any = {"params": {"encoder_0": PARAMS, "decoder_0": PARAMS}}
+    gradients: Any = {"params": {"encoder_0": scaled(9), "decoder_0": scaled(1)}}
+    frozen = make(max_norm=length, freeze=("encoder",))
+    one = optax.tree.norm(gradients)
+    found: Any = first(frozen, both, gradients, norm=one)
+    close(found["params"]["decoder_0"], first(make(), PARAMS, scaled(1.0)))
+
+
 KERNELS = {
     "decoder_0/cross_attention/query/kernel": (8, 2, 6),
     "decoder_0/cross_attention/output/kernel": (2, 6, 8),

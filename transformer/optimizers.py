@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import DTypeLike
 from jaxtyping import Array, Int
 from optax.contrib import MuonDimensionNumbers, muon
 
@@ -86,27 +87,86 @@ def make(cfg: OptimizerConfig, steps: int) -> optax.GradientTransformation:
         InputError: by `init`, if a pattern of `optimizer.freeze` begins no path.
     """
     learning = {"adam": _adam, "muon": _muon}[cfg.kind](cfg, schedule(cfg, steps))
-    optimizer = optax.chain(optax.clip_by_global_norm(cfg.max_norm), learning)
+    optimizer = optax.chain(clipping(cfg.max_norm), learning)
     if cfg.freeze:
         kinds: dict[Hashable, optax.GradientTransformation] = {
             FROZEN: optax.set_to_zero(),
-            TRAINED: optimizer,
+            TRAINED: _with_a_norm_of_its_own(optimizer),
         }
         optimizer = optax.partition(kinds, partial(_kinds, cfg.freeze))
     return optax.chain(optimizer, _averaging(cfg.ema)) if cfg.ema else optimizer
 
 
+def clipping(max_norm: float) -> optax.GradientTransformationExtraArgs:
+    """Shortens gradients whose norm, of all of them together, is above `max_norm`.
+
+    Pascanu et al. 2013, algorithm 1; as `optax.clip_by_global_norm`, but by one factor,
+    and who knows the `norm` may pass it to the update.
+    """
+
+    def update(updates: Any, state: Any, params: Any = None, **extra: Any):
+        norm = extra.get("norm")
+        norm = optax.tree.norm(updates) if norm is None else norm
+        factor = max_norm / jnp.maximum(norm, max_norm)
+        return jax.tree.map(lambda g: factor * g, updates), state
+
+    nothing = optax.identity().init
+    return optax.GradientTransformationExtraArgs(nothing, update)
+
+
+def _with_a_norm_of_its_own(
+    optimizer: optax.GradientTransformation,
+) -> optax.GradientTransformation:
+    """It is not told the norm: that would be of gradients it does not get, too."""
+
+    def update(updates: Any, state: Any, params: Any = None):
+        return optimizer.update(updates, state, params)
+
+    return optax.GradientTransformation(optimizer.init, update)
+
+
 def _adam(cfg: OptimizerConfig, rate: optax.Schedule) -> optax.GradientTransformation:
-    """Kingma & Ba 2015; the decay is of Loshchilov & Hutter 2019."""
-    return optax.adamw(
-        rate,
-        b1=cfg.b1,
-        b2=cfg.b2,
-        eps=cfg.eps,
-        mu_dtype=cfg.moments,
-        weight_decay=cfg.weight_decay,
-        mask=_matrices,
+    """The decay is of Loshchilov & Hutter 2019."""
+    return optax.chain(
+        scaling_by_adam(cfg.b1, cfg.b2, cfg.eps, cfg.moments),
+        optax.add_decayed_weights(cfg.weight_decay, mask=_matrices),
+        optax.scale_by_learning_rate(rate),
     )
+
+
+def scaling_by_adam(
+    b1: float, b2: float, eps: float, moments: DTypeLike
+) -> optax.GradientTransformation:
+    """Kingma & Ba 2015, algorithm 1 in the order of the end of its section 2.
+
+    As `optax.scale_by_adam`, whose state it has, but each element is divided once, by
+    its own root. What is divided by bias corrections first XLA:CPU writes out, a pass
+    over all parameters more (benchmarks/RESULTS.md).
+
+    Args:
+        moments: the type in which the first moment is kept.
+    """
+
+    def init(params: Params) -> optax.ScaleByAdamState:
+        first = jax.tree.map(lambda p: jnp.zeros_like(p, dtype=moments), params)
+        second = jax.tree.map(jnp.zeros_like, params)
+        return optax.ScaleByAdamState(jnp.zeros((), jnp.int32), first, second)
+
+    def update(updates: Any, state: Any, params: Any = None):
+        count = optax.safe_increment(state.count)
+        first = jax.tree.map(
+            lambda g, m: (1 - b1) * g + b1 * m.astype(g.dtype), updates, state.mu
+        )
+        second = jax.tree.map(lambda g, v: (1 - b2) * g * g + b2 * v, updates, state.nu)
+        root = jnp.sqrt(1 - b2**count)
+        rate = root / (1 - b1**count)
+        updates = jax.tree.map(
+            lambda m, v: rate * m / (jnp.sqrt(v) + eps * root), first, second
+        )
+        kept = jax.tree.map(lambda m: m.astype(moments), first)
+        return updates, optax.ScaleByAdamState(count, kept, second)
+
+    return optax.GradientTransformation(init, update)
 
 
 def _muon(cfg: OptimizerConfig, rate: optax.Schedule) -> optax.GradientTransformation:

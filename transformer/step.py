@@ -1,5 +1,6 @@
 """One update: a pure function of the state and a batch."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -96,7 +97,7 @@ def loss_sum(
 def gradients(
     objective: Objective, state: TrainState, batch: Batch
 ) -> tuple[Params, Float[Array, ""], Int[Array, ""]]:
-    """Of the mean loss over all parts of a batch; also that loss, and its tokens."""
+    """Of the loss summed over all parts of a batch; also that sum, and its tokens."""
     gradient = jax.value_and_grad(partial(loss_sum, objective), has_aux=True)
     params = parallel.gather(objective.mesh, state.params)
     key = jax.random.fold_in(state.key, state.step)
@@ -110,9 +111,7 @@ def gradients(
     zeros = jax.tree.map(jnp.zeros_like, state.params)
     parts = jnp.arange(batch.labels.shape[0]), batch
     start = zeros, jnp.zeros(()), jnp.zeros((), jnp.int32)
-    (grads, loss, tokens), _ = jax.lax.scan(add, start, parts)
-    count = jnp.maximum(tokens, 1)
-    return jax.tree.map(lambda g: g / count, grads), loss / count, tokens
+    return jax.lax.scan(add, start, parts)[0]
 
 
 def train_step(
@@ -122,11 +121,19 @@ def train_step(
     batch: Batch,
 ) -> tuple[TrainState, Metrics]:
     """One update, left out if the loss or a gradient is not finite."""
-    grads, loss, tokens = gradients(objective, state, batch)
-    norm = optax.tree.norm(grads)
+    sums, loss, tokens = gradients(objective, state, batch)
+    count = jnp.maximum(tokens, 1)
+    loss, norm = loss / count, optax.tree.norm(sums) / count
     finite = jnp.isfinite(loss) & jnp.isfinite(norm)
+
+    def learn(sums: Params, params: Params, opt_state: optax.OptState) -> Any:
+        grads = jax.tree.map(lambda g: g / count, sums)
+        update = optax.with_extra_args_support(optimizer).update
+        updates, opt_state = update(grads, opt_state, params, norm=norm)
+        return optax.apply_updates(params, updates), opt_state
+
     old = state.params, state.opt_state
-    params, opt_state = _learnt(optimizer, finite, grads, *old)
+    params, opt_state = _learnt(learn, finite, sums, *old)
     skipped = state.skipped + ~finite
     in_a_row = jnp.where(finite, 0, state.skipped_in_a_row + 1)
     new_state = TrainState(
@@ -137,23 +144,16 @@ def train_step(
 
 
 def _learnt(
-    optimizer: optax.GradientTransformation,
+    learn: Callable[..., Any],
     finite: Bool[Array, ""],
-    grads: Params,
-    params: Params,
-    opt_state: optax.OptState,
+    sums: Params,
+    *old: Any,
 ) -> tuple[Params, optax.OptState]:
-    """New parameters and moments if all is finite, and else those there were.
+    """`learn(sums, *old)` if all is finite, and else the old parameters and moments.
 
     A choice between values makes XLA:CPU copy all moments before it writes new ones;
     a choice between branches would make other devices wait for the host.
     """
-
-    def new(grads: Params, params: Params, opt_state: optax.OptState) -> Any:
-        updates, opt_state = optimizer.update(grads, opt_state, params)
-        return optax.apply_updates(params, updates), opt_state
-
-    old = params, opt_state
     if backend.on_cpu():
-        return jax.lax.cond(finite, new, lambda _, *old: old, grads, *old)
-    return jax.tree.map(partial(jnp.where, finite), new(grads, *old), old)
+        return jax.lax.cond(finite, learn, lambda _, *old: old, sums, *old)
+    return jax.tree.map(partial(jnp.where, finite), learn(sums, *old), old)
