@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import flops
-from transformer import attention, batches, parallel
+from transformer import backend, batches, parallel
 from transformer.batches import Shape
 from transformer.config import ModelConfig
 from transformer.losses import Criterion
@@ -56,7 +56,7 @@ def kept() -> tuple[float, float, float]:
         part = jax.tree.map(lambda x: jnp.asarray(x[0]), example)
         loss = partial(loss_sum, OBJECTIVE, part=part, key=KEY)
         vjp = partial(jax.vjp, loss, has_aux=True)
-        with mock.patch.object(attention, "storage", lambda dtype: dtype):
+        with mock.patch.object(backend, "wide", lambda dtype: dtype):
             return jax.tree.leaves(jax.eval_shape(vjp, PARAMS)[1])
 
     one, two = residuals(4), residuals(8)

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from transformer import feed_forward
-from transformer.feed_forward import FeedForward, GatedFeedForward
+from transformer import backend, feed_forward
+from transformer.feed_forward import FeedForward, GatedFeedForward, relu
 
 D, F = 8, 12
 X = np.random.default_rng(0).normal(size=(2, 3, D)).astype(np.float32)
@@ -33,6 +33,21 @@ def test_with_relu_it_is_equation_2():
     hidden = X @ p["hidden"]["kernel"] + p["hidden"]["bias"]
     expected = np.maximum(0, hidden) @ p["output"]["kernel"] + p["output"]["bias"]
     np.testing.assert_allclose(apply(X), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_relus_gradient_is_told_by_its_result(dtype):
+    x = jnp.array([-1.0, -1e-3, 0.0, 1e-3, 2.0])
+    y, pull = jax.vjp(partial(relu, dtype=dtype), x)
+    expected, theirs = jax.vjp(jax.nn.relu, x)
+    assert y.dtype == dtype
+    np.testing.assert_array_equal(y, expected.astype(dtype))
+    np.testing.assert_array_equal(
+        *(
+            p(jnp.ones_like(z))
+            for p, z in zip((pull, theirs), (y, expected), strict=True)
+        )
+    )
 
 
 def test_the_activation_is_the_one_given():
@@ -115,3 +130,29 @@ def test_its_gradient_keeps_no_inner_values_but_those_it_comes_from(kind, few):
     )
     inner = [leaf for leaf in jax.tree.leaves(pull) if leaf.size == 7 * 11 * F]
     assert len(inner) == few
+
+
+@pytest.mark.parametrize(("cpu", "inner"), [(True, "float32"), (False, "bfloat16")])
+def test_on_a_cpu_the_activation_gets_what_is_not_rounded_yet(cpu, inner, monkeypatch):
+    seen = []
+
+    def activation(x, dtype):
+        seen.append((x.dtype, dtype))
+        return x.astype(dtype)
+
+    monkeypatch.setattr(backend, "on_cpu", lambda: cpu)
+    apply, _ = make(FeedForward(D, F, activation, dtype=jnp.bfloat16))
+    apply(X)
+    assert set(seen) == {(jnp.dtype(inner), jnp.bfloat16)}
+
+
+def test_in_bfloat16_the_gradient_of_relu_keeps_its_result_alone():
+    module: Any = FeedForward(D, F, dtype=jnp.bfloat16)
+    _, params = make(module)
+    x = jnp.zeros((7, 11, D))
+    pull: Any = jax.eval_shape(
+        lambda p: jax.vjp(partial(module.apply, train=True), p, x)[1],
+        {"params": params},
+    )
+    inner = [leaf for leaf in jax.tree.leaves(pull) if leaf.size == 7 * 11 * F]
+    assert {leaf.dtype for leaf in inner} == {jnp.dtype("bfloat16")}

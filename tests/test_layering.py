@@ -31,7 +31,7 @@ RUNGS: list[dict[str, str]] = [
         "dropout": "",
         "embeddings": "products",
         "faults": "alphabets cleaning marks text",
-        "feed_forward": "dropout linear remat",
+        "feed_forward": "backend dropout linear remat",
         "heads": "",
         "interrupts": "",
         "lanes": "",
@@ -99,7 +99,8 @@ RUNGS: list[dict[str, str]] = [
         "checkpoints": "errors processes",
         "folder": "config errors settings tokenizer",
         "model": (
-            "attention config dropout embeddings layers masks norms positions remat"
+            "attention backend config dropout embeddings layers masks norms positions "
+            "remat"
         ),
         "weights": "axes checkpoints errors model parallel",
     },

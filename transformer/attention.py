@@ -182,14 +182,6 @@ def stored(kv: KeyValues) -> Stored:
     return Stored(kv.key.transpose(0, 2, 3, 1), kv.value.swapaxes(1, 2))
 
 
-def storage(dtype: DTypeLike) -> DTypeLike:
-    """The type of queries, keys and values, and of what is stored of them.
-
-    XLA:CPU would convert bfloat16, all that is stored at each step, to multiply it.
-    """
-    return jnp.float32 if backend.on_cpu() else dtype
-
-
 def write(past: Stored, new: KeyValues, slots: Int[Array, " B"]) -> Stored:
     """Returns `past` with `new` stored from a slot on, in each row another one."""
     put = jax.vmap(jax.lax.dynamic_update_slice_in_dim, in_axes=(0, 0, 0, None))
@@ -217,7 +209,7 @@ class MultiHeadAttention(nn.Module):
     def setup(self) -> None:
         linear = partial(Linear, use_bias=False, dtype=self.dtype)
         heads = (self.num_heads, self.dim // self.num_heads)
-        inner = partial(linear, heads, result=storage(self.dtype))
+        inner = partial(linear, heads, result=backend.wide(self.dtype))
         self.query, self.key, self.value = inner(), inner(), inner()
         self.output = linear(self.dim, axes=2)
         self.dropout = Dropout(self.rate)

@@ -5,6 +5,8 @@ a library which is not there, and keep what the gradients of all of them need.
 """
 
 import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 
 def on_cpu() -> bool:
@@ -14,3 +16,12 @@ def on_cpu() -> bool:
 def on_nvidia() -> bool:
     """On a card of Ampere's kind or later; those before call themselves Tesla."""
     return jax.local_devices()[0].device_kind.startswith("NVIDIA")
+
+
+def wide(dtype: DTypeLike) -> DTypeLike:
+    """The type of what a layer in `dtype` adds, compares and scores.
+
+    XLA:CPU has no arithmetic in bfloat16 but products of matrices; all else, batches of
+    such products too, it would convert before and round after.
+    """
+    return jnp.float32 if on_cpu() else dtype

@@ -9,7 +9,6 @@ from functools import partial
 from typing import NamedTuple
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
@@ -23,7 +22,13 @@ from transformer.attention import (
 )
 from transformer.config import ModelConfig
 from transformer.dropout import Dropout
-from transformer.feed_forward import FeedForward, GatedFeedForward
+from transformer.feed_forward import (
+    FeedForward,
+    GatedFeedForward,
+    gelu,
+    relu,
+    silu,
+)
 from transformer.norms import LayerNorm
 
 ROTATIONS = {
@@ -33,9 +38,9 @@ ROTATIONS = {
 }
 
 FEED_FORWARDS = {
-    "relu": partial(FeedForward, activation=jax.nn.relu),
-    "gelu": partial(FeedForward, activation=jax.nn.gelu),
-    "swiglu": partial(GatedFeedForward, activation=jax.nn.silu),
+    "relu": partial(FeedForward, activation=relu),
+    "gelu": partial(FeedForward, activation=gelu),
+    "swiglu": partial(GatedFeedForward, activation=silu),
 }
 
 

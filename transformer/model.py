@@ -28,8 +28,8 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
-from transformer import layers, masks, positions
-from transformer.attention import KeyValues, Stored, storage, stored
+from transformer import backend, layers, masks, positions
+from transformer.attention import KeyValues, Stored, stored
 from transformer.config import ModelConfig
 from transformer.dropout import Dropout
 from transformer.embeddings import Embedding
@@ -240,8 +240,8 @@ class Transformer(nn.Module):
         heads, width = self.cfg.num_heads, self.cfg.dim // self.cfg.num_heads
         slots = length * count
         empty = Stored(
-            jnp.zeros((batch, heads, width, slots), storage(self.dtype)),
-            jnp.zeros((batch, heads, slots, width), storage(self.dtype)),
+            jnp.zeros((batch, heads, width, slots), backend.wide(self.dtype)),
+            jnp.zeros((batch, heads, slots, width), backend.wide(self.dtype)),
         )
         ancestors = jnp.zeros((batch, count, length), jnp.int32)
         return Cache((empty,) * self.cfg.decoder_layers, ancestors)
