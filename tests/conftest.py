@@ -35,9 +35,14 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(autouse=True, scope="session")
-def own_cache(tmp_path_factory):
-    """Keeps stores and compiled programs of tests out of the user's cache."""
-    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+def own_cache(tmp_path_factory, worker_id):
+    """Keeps stores and compiled programs of tests out of the user's cache.
+
+    All workers of a run have the same, so that one may load what another compiled.
+    """
+    own = tmp_path_factory.getbasetemp()
+    run = own if worker_id == "master" else own.parent
+    os.environ["XDG_CACHE_HOME"] = str(run / "cache")
     devices.keep_compiled_programs()
 
 
