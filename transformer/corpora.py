@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 from transformer import phrasebook, sources
 from transformer.cleaning import Pair
 from transformer.compression import DAMAGED, OPENERS
-from transformer.errors import InputError
+from transformer.errors import InputError, unreadable
 
 PHRASEBOOK = "phrasebook:"
 
@@ -132,7 +132,7 @@ def fingerprint(corpus: Corpus) -> dict[str, str]:
             with path.open("rb") as file:
                 marks[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
-            raise _unreadable(path, error) from error
+            raise unreadable(path, error) from error
     return marks
 
 
@@ -218,11 +218,7 @@ def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError as error:  # its name is too long, or a folder must not be searched
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path} cannot be read: {error.strerror}.")
+        raise unreadable(path, error) from error
 
 
 def _found(name: str) -> Path:

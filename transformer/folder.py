@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from transformer import settings
 from transformer.config import Config, ModelConfig
-from transformer.errors import InputError
+from transformer.errors import InputError, unreadable
 from transformer.tokenizer import Tokenizers
 
 FORMAT = 2
@@ -95,7 +95,7 @@ def exists(path: Path) -> bool:
     try:
         return (path / "config.json").is_file()
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+        raise unreadable(path, error) from error
 
 
 def begun(path: Path) -> bool:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import sentencepiece
 
-from transformer.errors import InputError
+from transformer.errors import InputError, unreadable
 from transformer.segmentation import BytePairs, Unigrams
 from transformer.symbols import BOS, EOS, PAD, UNK
 from transformer.text import normalize
@@ -220,7 +220,7 @@ def load(path: Path) -> Tokenizer:
     try:
         return Tokenizer(path.read_bytes())
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+        raise unreadable(path, error) from error
 
 
 def train(
