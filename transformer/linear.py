@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -50,7 +51,7 @@ class Linear(nn.Module):
             y = multiply(x, matrix, self.result)
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, features)
-            y = _shifted(y, jnp.asarray(bias).reshape(-1))
+            y: Any = _shifted(y, jnp.asarray(bias).reshape(-1), self.dtype)
         return y.reshape(*outer, *features)
 
 
@@ -98,21 +99,24 @@ def _scaled(
     return nn.initializers.lecun_normal()(key, matrix).reshape(inner + features)
 
 
-@jax.custom_vjp
-def _shifted(x: Float[Array, "*B F"], bias: Float[Array, " F"]) -> Float[Array, "*B F"]:
-    """x + bias, whose gradient is summed in the bias's own type.
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _shifted(
+    x: Float[Array, "*B F"], bias: Float[Array, " F"], dtype: DTypeLike
+) -> Float[Array, "*B F"]:
+    """x + bias, whose gradient is of type `dtype`, summed in the bias's own type.
 
     In bfloat16 XLA:CPU would sum it window by window (benchmarks/RESULTS.md).
     """
     return x + jnp.broadcast_to(bias.astype(x.dtype), x.shape)
 
 
-def _forward(x, bias):
-    return _shifted(x, bias), bias
+def _forward(x, bias, dtype):
+    return _shifted(x, bias, dtype), bias
 
 
-def _backward(bias, gradient):
-    return gradient, column_sums(gradient, bias.dtype)
+def _backward(dtype, bias, gradient):
+    rounded = gradient.astype(dtype)
+    return rounded.astype(gradient.dtype), column_sums(rounded, bias.dtype)
 
 
 _shifted.defvjp(_forward, _backward)
