@@ -1,7 +1,9 @@
 """What the machine decides: number types, batch rows, and where programs are kept."""
 
 import ctypes
+import os
 import platform
+from ctypes import c_int, c_size_t, c_void_p
 
 import jax
 import jax.numpy as jnp
@@ -58,8 +60,33 @@ def keep_freed_memory() -> None:
     M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # of malloc.h
     allocator = ctypes.CDLL(None)
     allocator.mallopt(M_MMAP_MAX, 0)
-    allocator.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    allocator.mallopt(M_TRIM_THRESHOLD, -1)
     allocator.mallopt(M_ARENA_MAX, 1)
+    _in_huge_pages(allocator)
+
+
+HUGE = 1 << 21
+"""Bytes of a huge page."""
+
+
+def _in_huge_pages(allocator: ctypes.CDLL) -> None:
+    """Asks the kernel for huge pages wherever the heap is going to grow.
+
+    Small ones are looked up so often that updates take up to a quarter longer
+    (benchmarks/RESULTS.md). What is taken here is given back to the allocator, which
+    keeps it, and no byte of it is touched.
+    """
+    allocator.malloc.argtypes, allocator.malloc.restype = [c_size_t], c_void_p
+    allocator.free.argtypes = [c_void_p]
+    allocator.madvise.argtypes = [c_void_p, c_size_t, c_int]
+    MADV_HUGEPAGE = 14  # of mman.h
+    size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    start = allocator.malloc(size)
+    if start is None:  # the process may not have as much: it goes without
+        return
+    first, last = -(-start // HUGE) * HUGE, (start + size) // HUGE * HUGE
+    allocator.madvise(first, last - first, MADV_HUGEPAGE)
+    allocator.free(start)
 
 
 def keep_compiled_programs() -> None:
