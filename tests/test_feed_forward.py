@@ -118,18 +118,22 @@ def test_what_is_made_again_changes_neither_result_nor_gradients(
         np.testing.assert_allclose(ours, right, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(("kind", "few"), [(FeedForward, 1), (GatedFeedForward, 2)])
-def test_its_gradient_keeps_no_inner_values_but_those_it_comes_from(kind, few):
-    """In float32 on a CPU, where the tests run."""
-    module: Any = kind(D, F)
+def kept_inner_values(module: Any) -> list[Any]:
+    """The arrays of them that a gradient in training keeps."""
     _, params = make(module)
     x = jnp.zeros((7, 11, D))
     pull: Any = jax.eval_shape(
         lambda p: jax.vjp(partial(module.apply, train=True), p, x)[1],
         {"params": params},
     )
-    inner = [leaf for leaf in jax.tree.leaves(pull) if leaf.size == 7 * 11 * F]
-    assert len(inner) == few
+    return [leaf for leaf in jax.tree.leaves(pull) if leaf.size == 7 * 11 * F]
+
+
+@pytest.mark.parametrize(("kind", "few"), [(FeedForward, 1), (GatedFeedForward, 2)])
+def test_its_gradient_keeps_no_inner_values_but_those_it_comes_from(kind, few):
+    """In float32 on a CPU, where the tests run."""
+    module: Any = kind(D, F)
+    assert len(kept_inner_values(module)) == few
 
 
 @pytest.mark.parametrize(("cpu", "inner"), [(True, "float32"), (False, "bfloat16")])
@@ -148,11 +152,5 @@ def test_on_a_cpu_the_activation_gets_what_is_not_rounded_yet(cpu, inner, monkey
 
 def test_in_bfloat16_the_gradient_of_relu_keeps_its_result_alone():
     module: Any = FeedForward(D, F, dtype=jnp.bfloat16)
-    _, params = make(module)
-    x = jnp.zeros((7, 11, D))
-    pull: Any = jax.eval_shape(
-        lambda p: jax.vjp(partial(module.apply, train=True), p, x)[1],
-        {"params": params},
-    )
-    inner = [leaf for leaf in jax.tree.leaves(pull) if leaf.size == 7 * 11 * F]
-    assert {leaf.dtype for leaf in inner} == {jnp.dtype("bfloat16")}
+    kept = kept_inner_values(module)
+    assert {leaf.dtype for leaf in kept} == {jnp.dtype("bfloat16")}

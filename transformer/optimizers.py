@@ -104,14 +104,14 @@ def clipping(max_norm: float) -> optax.GradientTransformationExtraArgs:
     and who knows the `norm` may pass it to the update.
     """
 
-    def update(updates: Any, state: Any, params: Any = None, **extra: Any):
-        norm = extra.get("norm")
+    def update(
+        updates: Any, state: Any, params: Any = None, *, norm: Any = None, **_: Any
+    ):
         norm = optax.tree.norm(updates) if norm is None else norm
         factor = max_norm / jnp.maximum(norm, max_norm)
         return jax.tree.map(lambda g: factor * g, updates), state
 
-    nothing = optax.identity().init
-    return optax.GradientTransformationExtraArgs(nothing, update)
+    return optax.GradientTransformationExtraArgs(optax.init_empty_state, update)
 
 
 def _with_a_norm_of_its_own(
