@@ -41,7 +41,7 @@ def test_it_is_flaxs_with_its_parameters_and_gradients(shape, args, dtype):
         assert (ours.shape, ours.dtype) == (right.shape, right.dtype)
         ours, right = (np.array(leaf, np.float32) for leaf in (ours, right))
         near = 1e-5 if dtype == jnp.float32 else 1e-2
-        np.testing.assert_allclose(ours, right, rtol=near, atol=1e-5)
+        np.testing.assert_allclose(ours, right, rtol=near, atol=near)
 
 
 def test_gradients_of_biases_are_sums_in_float32():
