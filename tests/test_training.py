@@ -186,6 +186,23 @@ def test_a_continued_run_equals_an_uninterrupted_one(
     assert curves(path) == whole
 
 
+def test_the_loop_asks_devices_for_nothing_but_metrics_it_names(
+    cfg, tmp_path, monkeypatch
+):
+    """All else would have to wait for the update under way."""
+
+    def within(guard, real):
+        def run(*args):
+            with jax.transfer_guard(guard):
+                return real(*args)
+
+        return run
+
+    for name, guard in {"_loop": "disallow", "_validate": "allow"}.items():
+        monkeypatch.setattr(training.Run, name, within(guard, vars(training.Run)[name]))
+    fit(cfg, tmp_path / "run", None, QUIET)
+
+
 def test_the_largest_batch_that_fits_is_found_once_and_kept(cfg, tmp_path, monkeypatch):
     auto = dataclasses.replace(cfg.data, tokens="auto")
     auto = dataclasses.replace(cfg, data=auto)

@@ -83,7 +83,6 @@ class Run:
         self._objective = objective
         self._report = data.report
         self._optimizer = optimizers.make(cfg.optimizer, cfg.training.steps)
-        self._rate = optimizers.schedule(cfg.optimizer, cfg.training.steps)
         self._evaluate = Evaluator(
             cfg, objective, data.tokenizers, data.valid, cfg.training.eval_sentences
         )
@@ -99,9 +98,12 @@ class Run:
         )
         self._progress, self._waited = Progress(), 0.0
         self._state = self._begin(init)
-        self._before = optimizers.updates(self._state.opt_state) - (
+        inherited = optimizers.updates(self._state.opt_state) - (
             int(self._state.step) - int(self._state.skipped)
         )
+        rate = optimizers.schedule(cfg.optimizer, cfg.training.steps)
+        # All at once: in the loop a device would first finish the update under way.
+        self._rates = np.asarray(rate(inherited + np.arange(cfg.training.steps)))
 
     def train(self, test: Evaluator | None) -> None:
         """Trains to the end, keeps the weights to translate with, and scores them.
@@ -230,9 +232,9 @@ class Run:
                 f"{self._cfg.optimizer.peak} in another --out; the last checkpoint, if "
                 "there is one, is intact."
             )
-        rate = {"learning rate": np.asarray(self._rate(step - 1 + self._before)).item()}
         waited, self._waited = self._waited, 0.0
-        values |= rate | {"padding": self._plan.padding}
+        rate = self._rates[step - 1].item()
+        values |= {"learning rate": rate, "padding": self._plan.padding}
         journal.step(step, values, waited)
 
     def _validate(self, journal: Journal | Silence, step: int) -> None:
