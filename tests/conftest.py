@@ -67,6 +67,8 @@ def command(tmp_path):
         "model.dim": 16,
         "model.hidden-dim": 16,
         "model.num-heads": 2,
+        "model.encoder-layers": 1,
+        "model.decoder-layers": 1,
         "training.steps": 200,
         "training.eval-every": 20,
         "training.eval-sentences": 2,

@@ -23,7 +23,7 @@ from transformer.symbols import PAD
 from transformer.update import Update, first_state
 
 MESHES = ["fsdp=8", "tensor=4", "data=2,fsdp=2,tensor=2", "data=3"]
-STEPS = 8
+STEPS = 20
 
 CFG = ModelConfig(
     vocab_size=96,

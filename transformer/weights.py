@@ -3,13 +3,13 @@
 import hashlib
 import logging
 from collections.abc import Iterable
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
+from jaxtyping import Array, Int
 
 from transformer import parallel
 from transformer.axes import Params
@@ -44,12 +44,16 @@ def shapes(model: Transformer) -> Params:
 def mean(trees: Iterable[Params]) -> Params:
     """Leaf by leaf, with one tree held beside it; what is the same keeps its bits."""
 
-    def joined(average: Params, numbered: tuple[int, Params]) -> Params:
-        number, tree = numbered
-        return jax.tree.map(lambda old, new: old + (new - old) / number, average, tree)
-
     others = iter(trees)
-    return reduce(joined, enumerate(others, start=2), next(others))
+    average = next(others)
+    for number, tree in enumerate(others, start=2):
+        average = _joined(average, number, tree)
+    return average
+
+
+@jax.jit
+def _joined(average: Params, number: Int[Array, ""], tree: Params) -> Params:
+    return jax.tree.map(lambda old, new: old + (new - old) / number, average, tree)
 
 
 def load(path: Path, model: Transformer, mesh: Mesh | None = None) -> Params:
