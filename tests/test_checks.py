@@ -10,13 +10,16 @@ from transformer import checks, phrasebook
 
 TEST2016 = Path(__file__).parents[2] / "shared" / "data" / "multi30k" / "test2016.en"
 PIECES = st.lists(st.sampled_from(["▁salad", "▁of", "ab", ".", "0", "▁ha", "<0xE0>"]))
+BLOCKS = st.lists(
+    st.sampled_from(["▁ein", "salat", "▁und"]), min_size=1, max_size=checks.PERIOD
+)
 
 
 def words(line):
     return line.split()
 
 
-@given(PIECES, st.lists(st.sampled_from(["▁ein", "salat", "▁und"]), min_size=1))
+@given(PIECES, BLOCKS)
 @settings(deadline=None)
 def test_what_follows_itself_again_and_again_is_a_loop(start, block):
     written = start + block * (checks.repetitions(start) + 3)
