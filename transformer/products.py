@@ -80,12 +80,13 @@ def _of_one(x: Float[Array, "*M L"], rows: Float[Array, "N L"]) -> Float[Array, 
     """A single row times the transposed matrix, in float32.
 
     Written so, XLA:CPU converts and multiplies in one loop over the rows, which all
-    cores share. The barrier keeps it from converting the matrix ahead of a search.
+    cores share. The barriers keep it from converting the matrix ahead of a search, and
+    from transposing it where a bias is added.
     """
     shape = x.shape[:-1]
     x, rows = jax.lax.optimization_barrier((_flat(x), rows))
     product = x.astype(jnp.float32) @ rows.astype(jnp.float32).T
-    return product.reshape(*shape, -1)
+    return jax.lax.optimization_barrier(product).reshape(*shape, -1)
 
 
 def _flat(x: Float[Array, "*M L"]) -> Float[Array, "M L"]:
