@@ -41,8 +41,8 @@ def test_the_walk_names_every_token_and_what_might_have_come(shown, translator):
 
 
 def test_what_looks_like_markup_or_controls_a_terminal_is_text(shown):
-    walk = shown(Views(explain=True), ["[b]a[/b] \x1b[31m"])
-    assert "[b]" in walk
+    walk = shown(Views(explain=True), ["[bold]a[/bold] \x1b[31m dog :dog:"])
+    assert "[bold]" in walk
     assert "\x1b" not in walk
 
 

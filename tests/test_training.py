@@ -173,7 +173,7 @@ def test_a_continued_run_equals_an_uninterrupted_one(
     cfg, uninterrupted, tmp_path, monkeypatch
 ):
     path, whole = tmp_path / "cut", curves(uninterrupted)
-    for step in (2, 5, 8):
+    for step in (2, 5, 5, 8):
         fit_until(cfg, path, step, monkeypatch)
         assert_begins_like(path, whole)
     fit(cfg, path, None, QUIET)
