@@ -119,7 +119,7 @@ RUNGS: list[dict[str, str]] = [
         "lexicons": "axes errors neighbours text tokenizer translator",
         "lines": "alignments checks links markup parts placing spans tasks text",
         "loading": "axes devices errors folder model tokenizer translator weights",
-        "networks": "attention axes errors linear model products search",
+        "networks": "attention axes backend errors linear model search",
         "observations": "attention axes embeddings layers model norms positions",
         "options": (
             "config corpora errors phrases rules search seating spans strategies "

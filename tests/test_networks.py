@@ -83,7 +83,10 @@ def test_ready_parameters_are_in_the_type_and_do_what_others_do(layers, dtype):
 
 def test_a_model_alone_is_no_ensemble():
     model, params = make(0)
-    assert networks.ensemble([model], [params]) == (Alone(model), params)
+    network, ready = networks.ensemble([model], [params])
+    assert network == Alone(model)
+    sizes = [sum(leaf.size for leaf in jax.tree.leaves(p)) for p in (params, ready)]
+    assert sizes[0] == sizes[1]
 
 
 @pytest.mark.parametrize("layers", [{}, {"decoder_layers": 2, "distinct_layers": 1}])

@@ -168,7 +168,7 @@ def _candidates(
 ) -> Int[Array, " M"]:
     """Places in the flat `sums`; some are there twice."""
     width, size = sums.shape
-    _, best = largest(sums.reshape(-1), width)
+    _, best = largest(sums, width)
     first = jnp.arange(width) * size
     is_best = sums == sums.max(axis=1, keepdims=True)
     best_of_each = first + jnp.where(is_best, jnp.arange(size)[None], size).min(axis=1)

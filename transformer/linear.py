@@ -12,7 +12,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from transformer.axes import Params
-from transformer.products import column_sums, multiply, multiply_rows
+from transformer.products import column_sums, multiply, multiply_rows, widening
 
 
 class Linear(nn.Module):
@@ -35,12 +35,14 @@ class Linear(nn.Module):
     dtype: DTypeLike = jnp.float32
     result: DTypeLike | None = None
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        return self.features if isinstance(self.features, tuple) else (self.features,)
+
     @nn.compact
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         outer, inner = x.shape[: x.ndim - self.axes], x.shape[x.ndim - self.axes :]
-        features = (
-            self.features if isinstance(self.features, tuple) else (self.features,)
-        )
+        features = self.sizes
         x = jnp.asarray(x.reshape(*outer, math.prod(inner)), self.dtype)
         if self.has_variable("params", "rows"):
             rows = jnp.asarray(self.get_variable("params", "rows"), self.dtype)
@@ -64,19 +66,22 @@ def at_once(
     other; more rows gain nothing. What joins kernels leaves the loop of a search.
     """
     params = [layer.variables.get("params", {}) for layer in layers]
-    if x.size > x.shape[-1] or not all("kernel" in own for own in params):
+    form = "rows" if "rows" in params[0] else "kernel"
+    if x.size > x.shape[-1] or not all(form in own for own in params):
         return [layer(x) for layer in layers]
-    joint = jnp.stack([own["kernel"] for own in params], axis=1)
-    layer = layers[0].clone(features=joint.shape[1:], parent=None, name=None)
-    products: Any = layer.apply({"params": {"kernel": joint}}, x)
+    each = [own[form] for own in params]
+    joint = jnp.concatenate(each) if form == "rows" else jnp.stack(each, axis=1)
+    size = len(layers), *layers[0].sizes
+    layer = layers[0].clone(features=size, parent=None, name=None)
+    products: Any = layer.apply({"params": {form: joint}}, x)
     return list(jnp.unstack(products, axis=x.ndim - 1))
 
 
 def by_rows(params: Params) -> Params:
-    """The parameters with kernels transposed, as `rows` "N L", but for sums over heads.
+    """The parameters with kernels transposed, as `rows` "N L", for decoding on CPUs.
 
-    For decoding in bfloat16 on CPUs, where XLA multiplies a single row several times
-    as fast by them, if that row is one axis (benchmarks/RESULTS.md).
+    XLA multiplies few rows about twice as fast by them. A sum over heads in bfloat16
+    keeps its kernel: there a single row must be one axis (benchmarks/RESULTS.md).
     """
     return _by_rows("", params)
 
@@ -85,10 +90,12 @@ def _by_rows(name: str, tree: Any) -> Any:
     if not isinstance(tree, dict):
         return tree
     kernel = tree.get("kernel")
-    if kernel is None or (name == "output" and kernel.ndim == 3):
+    over_heads = name == "output" and kernel is not None and kernel.ndim == 3
+    if kernel is None or (over_heads and widening(kernel.dtype)):
         return {below: _by_rows(below, tree[below]) for below in tree}
     rest = {below: tree[below] for below in tree if below != "kernel"}
-    return rest | {"rows": kernel.reshape(len(kernel), -1).T}
+    inner = math.prod(kernel.shape[: 1 + over_heads])
+    return rest | {"rows": kernel.reshape(inner, -1).T}
 
 
 def _scaled(

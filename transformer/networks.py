@@ -10,12 +10,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from transformer import attention
+from transformer import attention, backend
 from transformer.axes import Params
 from transformer.errors import InputError
 from transformer.linear import by_rows
 from transformer.model import Transformer, kept, reordered
-from transformer.products import widening
 from transformer.search import Cache, Step, Worth, gather
 
 Memory = Any
@@ -209,7 +208,7 @@ def _ready(model: Transformer, params: Params) -> Params:
     """Matrices as they are multiplied fastest, so that no step converts them."""
     ready = lambda leaf: leaf.astype(model.dtype) if leaf.ndim > 1 else leaf  # noqa: E731
     params = jax.tree.map(ready, params)
-    return by_rows(params) if widening(model.dtype) else params
+    return by_rows(params) if backend.on_cpu() else params
 
 
 def _stacked(*leaves: Array) -> Array:

@@ -100,7 +100,7 @@ class Likeliest:
         key: Key[Array, ""] | None,
     ) -> Continuations:
         del log_probs, tokens, position, key
-        best, places = largest(sums.reshape(-1), sums.shape[0])
+        best, places = largest(sums, sums.shape[0])
         return best, *jnp.divmod(places, sums.shape[1])
 
 

@@ -103,7 +103,7 @@ class Diverse:
         """The continuations of one group, after those of earlier ones."""
         width, size = sums.shape
         discounted = sums - self.strength * taken[None]
-        _, places = largest(discounted.reshape(-1), width)
+        _, places = largest(discounted, width)
         parents, new = jnp.divmod(places, size)
         return sums[parents, new], parents, new
 

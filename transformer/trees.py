@@ -156,7 +156,7 @@ def _candidates(
     select = jax.tree.map(lambda leaf: leaf[0], ask.select)
     chosen, *places = select(sums, log_probs, before, state.position[0], None)
     taken = jnp.where(chosen > IMPOSSIBLE, IMPOSSIBLE, jnp.inf)
-    others, left = largest(sums.at[*places].min(taken).reshape(-1), (SHOWN - 1) * width)
+    others, left = largest(sums.at[*places].min(taken), (SHOWN - 1) * width)
     parents, tokens = (
         jnp.concatenate(both)
         for both in zip(places, jnp.divmod(left, size), strict=True)
