@@ -3,11 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
 from transformer import attention, backend
@@ -195,7 +197,8 @@ def ensemble(
     models: Sequence[Transformer], params: Sequence[Params]
 ) -> tuple[Network, Params]:
     """The network of several models, and its parameters."""
-    params = [_ready(model, own) for model, own in zip(models, params, strict=True)]
+    both = zip(models, params, strict=True)
+    params = [_ready(model.dtype, own) for model, own in both]
     first = models[0]
     if len(models) == 1:
         return Alone(first), params[0]
@@ -204,9 +207,10 @@ def ensemble(
     return Mixed(tuple(map(Alone, models))), tuple(params)
 
 
-def _ready(model: Transformer, params: Params) -> Params:
+@partial(jax.jit, static_argnums=0)
+def _ready(dtype: DTypeLike, params: Params) -> Params:
     """Matrices as they are multiplied fastest, so that no step converts them."""
-    ready = lambda leaf: leaf.astype(model.dtype) if leaf.ndim > 1 else leaf  # noqa: E731
+    ready = lambda leaf: leaf.astype(dtype) if leaf.ndim > 1 else leaf  # noqa: E731
     params = jax.tree.map(ready, params)
     return by_rows(params) if backend.on_cpu() else params
 

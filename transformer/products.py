@@ -119,7 +119,7 @@ def widening(dtype: DTypeLike) -> bool:
     return dtype == jnp.bfloat16 and backend.on_cpu()
 
 
-SKINNY = 192
+SKINNY = 128
 """Rows up to which a product by rows is faster transposed (benchmarks/RESULTS.md)."""
 
 FEW = 4
