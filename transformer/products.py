@@ -26,12 +26,13 @@ def multiply_rows(
     XLA:CPU would multiply by a transposed matrix of bfloat16 in float32.
     """
     dtype, count = dtype or x.dtype, x.size // x.shape[-1]
-    if not widening(x.dtype):
-        few = backend.on_cpu() and 1 < count <= SKINNY
-        return (_of_few if few else _by_rows)(x, rows, dtype)
-    if count == 1:
-        return _of_one(x, rows).astype(dtype)
-    return _by_rows(x, rows, jnp.float32).astype(dtype)
+    if widening(x.dtype):
+        if count == 1:
+            return _of_one(x, rows).astype(dtype)
+        return _of_rows("ML,NL->MN", x, rows, jnp.float32).astype(dtype)
+    if backend.on_cpu() and 1 < count <= SKINNY:
+        return _of_few(x, rows, dtype)
+    return _of_rows("ML,NL->MN", x, rows, dtype)
 
 
 def outer_sum(
@@ -77,21 +78,14 @@ def _of_rows(
     return found[: len(flat)].reshape(*x.shape[:-1], found.shape[-1])
 
 
-def _by_rows(
-    x: Float[Array, "*M L"], rows: Float[Array, "N L"], dtype: DTypeLike
-) -> Float[Array, "*M N"]:
-    return _of_rows("ML,NL->MN", x, rows, dtype)
-
-
 def _of_few(
     x: Float[Array, "*M L"], rows: Float[Array, "N L"], dtype: DTypeLike
 ) -> Float[Array, "*M N"]:
-    """A product with fewer rows of `x` than its kernels take at once.
+    """The product turned, and turned back, for few rows of `x`.
 
-    XLA:CPU copies the first factor into the order that it is multiplied in, at a cost
-    that only many columns of the second pay for: so `rows` is not to be the first of
-    its libraries' terms, which are ours transposed. The barrier keeps it from turning
-    the product back.
+    XLA:CPU copies the second factor into an order of its own before it multiplies,
+    which only many rows of the first are worth: here that factor is `x`. The barrier
+    keeps it from undoing this.
     """
     product = jnp.einsum("NL,ML->NM", rows, _flat(x), preferred_element_type=dtype)
     return jax.lax.optimization_barrier(product).T.reshape(*x.shape[:-1], -1)
@@ -120,7 +114,7 @@ def widening(dtype: DTypeLike) -> bool:
 
 
 SKINNY = 128
-"""Rows up to which a product by rows is faster transposed (benchmarks/RESULTS.md)."""
+"""Rows up to which a product by rows is faster turned (benchmarks/RESULTS.md)."""
 
 FEW = 4
 """Rows from which XLA:CPU multiplies bfloat16 by its fast kernels."""
