@@ -37,7 +37,7 @@ def test_an_outer_sum_is_that_with_its_gradients(rows, dtype):
     assert outer_sum(*args).dtype == dtype
 
 
-@pytest.mark.parametrize("rows", [1, 3, 4, 130])
+@pytest.mark.parametrize("rows", [1, 3, 4, 7, 130])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_few_rows_are_multiplied_as_many_are(rows, dtype):
     random = np.random.default_rng(0)

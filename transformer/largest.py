@@ -18,7 +18,7 @@ def largest(
     Blocks end where rows do: XLA:CPU is slow at reading what crosses them. All numbers
     are finite.
     """
-    if scores.size <= 2 * BLOCK * count:
+    if scores.size <= 2 * BLOCK * count:  # or there may be fewer blocks
         best, places = jax.lax.top_k(scores.reshape(-1), count)
         return best, places
     width = scores.shape[-1]

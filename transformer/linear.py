@@ -89,10 +89,12 @@ def by_rows(params: Params) -> Params:
 def _by_rows(name: str, tree: Any) -> Any:
     if not isinstance(tree, dict):
         return tree
-    kernel = tree.get("kernel")
-    over_heads = name == "output" and kernel is not None and kernel.ndim == 3
-    if kernel is None or (over_heads and widening(kernel.dtype)):
+    if "kernel" not in tree:
         return {below: _by_rows(below, tree[below]) for below in tree}
+    kernel = tree["kernel"]
+    over_heads = name == "output" and kernel.ndim == 3
+    if over_heads and widening(kernel.dtype):
+        return tree
     rest = {below: tree[below] for below in tree if below != "kernel"}
     inner = math.prod(kernel.shape[: 1 + over_heads])
     return rest | {"rows": kernel.reshape(inner, -1).T}
