@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "transformer"
 
-# Each rung of DESIGN.md, section 2: its modules, and all that they import of ours.
+# From the leaves up: the modules of each rung, and all that they import of ours.
 RUNGS: list[dict[str, str]] = [
     {
         "axes": "",
@@ -276,6 +277,15 @@ def test_the_table_holds_every_module_once_and_has_no_cycle():
     assert set(ALLOWED) == {module_of(path) for path in SOURCES}
     assert len(ALLOWED) == sum(len(rung) for rung in RUNGS)
     graphlib.TopologicalSorter(ALLOWED).prepare()  # raises CycleError
+
+
+def test_in_the_readme_a_module_imports_from_its_own_line_and_from_those_above_it():
+    _, _, table = (ROOT / "README.md").read_text("utf-8").partition("| module |")
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    line = {name: n for n, row in enumerate(rows) for name in re.findall(r"\w+", row)}
+    assert set(line) == set(ALLOWED) - {"train", "transformer", "translate"}
+    for module in line:
+        assert all(line[inner] <= line[module] for inner in ALLOWED[module]), module
 
 
 @pytest.mark.parametrize("module", [*LEAVES, *SEARCH])
