@@ -1,5 +1,8 @@
 """The learning rate follows its formula, and Adam is Adam."""
 
+import inspect
+import re
+from functools import partial
 from typing import Any
 
 import jax
@@ -11,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transformer import optimizers
-from transformer.config import OptimizerConfig
+from transformer.config import ModelConfig, OptimizerConfig
 from transformer.errors import InputError
+from transformer.model import Transformer
 
 PARAMS = {
     "matrix": jnp.array([[1.0, -2.0], [3.0, 4.0]]),
@@ -337,6 +341,18 @@ def test_a_pattern_that_freezes_nothing_is_refused_with_what_there_is():
     params: Any = {"params": {"encoder_0": PARAMS, "decoder_0": PARAMS}}
     with pytest.raises(InputError, match="freeze names encodr.*encoder_0, decoder_0"):
         make(freeze=("encodr", "decoder")).init(params)
+
+
+def test_the_examples_of_help_freeze_parameters():
+    text = inspect.getsource(OptimizerConfig)
+    examples = re.search(r'begin, e\.g\.\s+(\S+) or (\S+)\."""', text)
+    assert examples is not None
+    model = Transformer(ModelConfig(vocab_size=8, dim=4, hidden_dim=4, num_heads=2))
+    row = jnp.zeros((1, 2), int)
+    params = jax.eval_shape(
+        partial(model.init, train=False), jax.random.key(0), row, row
+    )
+    make(freeze=examples.groups()).init(params)
 
 
 def test_an_inherited_state_excludes_what_it_cannot_go_with():

@@ -164,7 +164,7 @@ class OptimizerConfig:
     b2: float = 0.98
     eps: float = 1e-9
     weight_decay: float = 0.0
-    """On matrices only; 0 is the paper's Adam."""
+    """On kernels and tables, not on norms and biases; 0 is the paper's Adam."""
     moments: Literal["float32", "bfloat16"] = "float32"
     """Type of the first moment; Adam's second, whose root divides, is float32."""
     max_norm: float = 1.0
@@ -173,7 +173,7 @@ class OptimizerConfig:
     """Evaluates and keeps a moving average of the parameters, e.g. with 0.999."""
     freeze: tuple[str, ...] = ()
     """Parameters that keep their values: patterns of how their paths begin, e.g.
-    encoder or decoder_[01]/self_attention."""
+    encoder or decoder_[01]/attention."""
     state: Literal["fresh", "inherited"] = "fresh"
     """inherited takes moments and the count of updates, and with it the learning rate,
     from the model of --init-from."""

@@ -20,7 +20,7 @@ from transformer.errors import InputError
 FROZEN, TRAINED = "frozen", "trained"
 MATRIX, OTHER = "matrix", "other"
 
-MATRICES = (
+MUON_AXES = (
     (r"attention/(query|key|value)/kernel", MuonDimensionNumbers(0, 2)),
     (r"attention/output/kernel", MuonDimensionNumbers(1, 2)),
     (r"feed_forward/(hidden|gate|output)/kernel", MuonDimensionNumbers(0, 1)),
@@ -71,7 +71,7 @@ def schedule(cfg: OptimizerConfig, steps: int) -> optax.Schedule:
             return constant(cfg.peak, cfg.warmup)
 
 
-def _matrices(params: Params) -> Params:
+def _decayed(params: Params) -> Params:
     """True for what weight decay applies to: not biases and not norms."""
     return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
@@ -129,7 +129,7 @@ def _adam(cfg: OptimizerConfig, rate: optax.Schedule) -> optax.GradientTransform
     """The decay is of Loshchilov & Hutter 2019."""
     return optax.chain(
         scaling_by_adam(cfg.b1, cfg.b2, cfg.eps, cfg.moments),
-        optax.add_decayed_weights(cfg.weight_decay, mask=_matrices),
+        optax.add_decayed_weights(cfg.weight_decay, mask=_decayed),
         optax.scale_by_learning_rate(rate),
     )
 
@@ -179,12 +179,12 @@ def _muon(cfg: OptimizerConfig, rate: optax.Schedule) -> optax.GradientTransform
         rate,
         mu_dtype=cfg.moments,
         weight_decay=cfg.weight_decay,
-        muon_weight_dimension_numbers=partial(_by_path, _matrix),
+        muon_weight_dimension_numbers=partial(_by_path, _muon_axes),
         consistent_rms=0.2,
     )
 
     def kind(path: str) -> str:
-        return MATRIX if _matrix(path) else OTHER
+        return MATRIX if _muon_axes(path) else OTHER
 
     kinds: dict[Hashable, optax.GradientTransformation] = {
         MATRIX: of_matrices,
@@ -193,9 +193,9 @@ def _muon(cfg: OptimizerConfig, rate: optax.Schedule) -> optax.GradientTransform
     return optax.partition(kinds, partial(_by_path, kind))
 
 
-def _matrix(path: str) -> MuonDimensionNumbers | None:
+def _muon_axes(path: str) -> MuonDimensionNumbers | None:
     """How Muon reads the parameter of a path, if as matrices."""
-    return next((axes for end, axes in MATRICES if re.search(f"{end}$", path)), None)
+    return next((axes for end, axes in MUON_AXES if re.search(f"{end}$", path)), None)
 
 
 def _by_path(of: Callable[[str], Any], params: Params) -> Any:
