@@ -156,16 +156,16 @@ def test_writing_replaces_one_slot_of_each_row_and_keeps_the_others(position):
     _, past, _ = inputs()
     new = KeyValues(past.key[:, :1] + 1, past.value[:, :1] - 1)
     slots = (position + np.arange(B)) % past.key.shape[1]
-    after = jax.jit(attention.write)(attention.stored(past), new, slots)
+    after = jax.jit(attention.write)(attention.for_steps(past), new, slots)
     for was, put in zip(past, new, strict=True):
         was[np.arange(B), slots] = put[:, 0]
-    jax.tree.map(np.testing.assert_array_equal, after, attention.stored(past))
+    jax.tree.map(np.testing.assert_array_equal, after, attention.for_steps(past))
 
 
 def test_what_is_stored_is_attended_to_as_before():
     query, kv, mask = inputs()
     np.testing.assert_allclose(
-        attend(query, attention.stored(kv), mask), attend(query, kv, mask), atol=1e-5
+        attend(query, attention.for_steps(kv), mask), attend(query, kv, mask), atol=1e-5
     )
 
 
@@ -251,7 +251,7 @@ def test_step_by_step_with_a_written_cache_is_causal_attention_at_once(rows, dty
         args = x, past, at[:, 0], seen, at
         return module.apply(variables, *args, method="step")
 
-    past = attention.stored(KeyValues(*jnp.zeros((2, rows, T, N, H))))
+    past = attention.for_steps(KeyValues(*jnp.zeros((2, rows, T, N, H))))
     for t in range(T):
         y, past = step(x[:, t : t + 1], past, t)
         assert y.dtype == dtype

@@ -11,7 +11,7 @@ import pytest
 
 from transformer import ModelConfig, Transformer, masks, model
 from transformer.layers import Layout
-from transformer.model import kept, reordered
+from transformer.model import memory_for_steps, reordered
 from transformer.symbols import PAD
 
 
@@ -198,7 +198,7 @@ def test_decoding_step_by_step_is_decoding_at_once(name):
     @jit
     def by_steps(variables, source, target):
         apply = partial(net.apply, variables)
-        memory = kept(apply(source, train=False, method="encode"))
+        memory = memory_for_steps(apply(source, train=False, method="encode"))
 
         def step(cache, column):
             position, tokens = column
@@ -225,7 +225,9 @@ def test_hypotheses_that_change_places_keep_their_own_past(name):
 
     @jit
     def by_steps(variables, source):
-        memory = kept(net.apply(variables, source, train=False, method="encode"))
+        memory = memory_for_steps(
+            net.apply(variables, source, train=False, method="encode")
+        )
 
         def step(cache, at):
             number, tokens, parents = at

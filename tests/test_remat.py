@@ -13,7 +13,7 @@ import transformer.model
 from transformer import ModelConfig, Transformer, dropout, parallel
 from transformer.batches import Batch, Packed
 from transformer.losses import Criterion
-from transformer.model import kept
+from transformer.model import memory_for_steps
 from transformer.remat import POLICIES, rematerialised
 from transformer.step import Objective, loss_sum
 
@@ -124,7 +124,7 @@ def test_translating_runs_the_very_same_program(kind):
         def run(params, source, tokens):
             memory: Any = net.apply(params, source, train=False, method="encode")
             cache, position = net.empty_cache(2, 1, 5), jnp.ones(2, jnp.int32)
-            args = tokens, position, cache, kept(memory)
+            args = tokens, position, cache, memory_for_steps(memory)
             return net.apply(params, *args, method="decode_step")
 
         source, tokens = jnp.ones((2, 4), jnp.int32), jnp.ones((2, 1), jnp.int32)

@@ -49,8 +49,8 @@ class KeyValues(NamedTuple):
     value: Float[Array, "B S N H"]
 
 
-class Stored(NamedTuple):
-    """The same, as single steps read them fastest: along the slots, along the heads."""
+class StepKeyValues(NamedTuple):
+    """The same for one-token steps, which so transpose nothing: slots or heads last."""
 
     key: Float[Array, "B N H S"]
     value: Float[Array, "B N S H"]
@@ -103,7 +103,7 @@ softmax.defvjp(_forward, _backward)
 
 def attend(
     query: Float[Array, "B T N H"],
-    kv: KeyValues | Stored,
+    kv: KeyValues | StepKeyValues,
     mask: Bool[Array, "#B #T S"],
     dropout: Dropped | None = None,
 ) -> Float[Array, "B T N H"]:
@@ -115,7 +115,7 @@ def attend(
     Args:
         dropout: what the weights go through in training; no kernel fuses it.
     """
-    if isinstance(kv, Stored):
+    if isinstance(kv, StepKeyValues):
         return _attend_stored(query, kv, mask)
     if dropout is None and backend.on_nvidia() and suits_cudnn(query, kv):
         return fused(query, kv, mask, "cudnn")
@@ -126,7 +126,7 @@ def attend(
 
 
 def _attend_stored(
-    query: Float[Array, "B T N H"], kv: Stored, mask: Bool[Array, "#B #T S"]
+    query: Float[Array, "B T N H"], kv: StepKeyValues, mask: Bool[Array, "#B #T S"]
 ) -> Float[Array, "B T N H"]:
     """The heads come first in every product, so that nothing stored is transposed."""
     dtype, query = query.dtype, query.swapaxes(1, 2)
@@ -177,16 +177,18 @@ def suits_cudnn(query: Float[Array, "B T N H"], kv: KeyValues) -> bool:
     )
 
 
-def stored(kv: KeyValues) -> Stored:
-    """Arranged for many single steps."""
-    return Stored(kv.key.transpose(0, 2, 3, 1), kv.value.swapaxes(1, 2))
+def for_steps(kv: KeyValues) -> StepKeyValues:
+    """As `attend` reads them fastest when queries come one by one."""
+    return StepKeyValues(kv.key.transpose(0, 2, 3, 1), kv.value.swapaxes(1, 2))
 
 
-def write(past: Stored, new: KeyValues, slots: Int[Array, " B"]) -> Stored:
+def write(
+    past: StepKeyValues, new: KeyValues, slots: Int[Array, " B"]
+) -> StepKeyValues:
     """Returns `past` with `new` stored from a slot on, in each row another one."""
     put = jax.vmap(jax.lax.dynamic_update_slice_in_dim, in_axes=(0, 0, 0, None))
-    key, value = stored(new)
-    return Stored(put(past.key, key, slots, 2), put(past.value, value, slots, 1))
+    key, value = for_steps(new)
+    return StepKeyValues(put(past.key, key, slots, 2), put(past.value, value, slots, 1))
 
 
 class MultiHeadAttention(nn.Module):
@@ -223,7 +225,7 @@ class MultiHeadAttention(nn.Module):
     def __call__(
         self,
         x: Float[Array, "B T D"],
-        kv: KeyValues | Stored,
+        kv: KeyValues | StepKeyValues,
         mask: Bool[Array, "#B #T S"],
         positions: Int[Array, "B T"],
         *,
@@ -237,11 +239,11 @@ class MultiHeadAttention(nn.Module):
     def step(
         self,
         x: Float[Array, "B T D"],
-        past: Stored,
+        past: StepKeyValues,
         slots: Int[Array, " B"],
         mask: Bool[Array, "#B #T S"],
         positions: Int[Array, "B T"],
-    ) -> tuple[Float[Array, "B T D"], Stored]:
+    ) -> tuple[Float[Array, "B T D"], StepKeyValues]:
         """Self-attention of what comes behind `past`, and the past with it.
 
         Args:

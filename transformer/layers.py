@@ -18,7 +18,7 @@ from transformer.attention import (
     KeyValues,
     MultiHeadAttention,
     Rotation,
-    Stored,
+    StepKeyValues,
 )
 from transformer.config import ModelConfig
 from transformer.dropout import Dropout
@@ -54,7 +54,7 @@ class Layout(NamedTuple):
 class Past(NamedTuple):
     """What a layer keeps of the steps before, and where the next one goes."""
 
-    kv: Stored
+    kv: StepKeyValues
     slots: Int[Array, " B"]
 
 
@@ -152,7 +152,7 @@ class DecoderLayer(nn.Module):
         past: Past | None,
         *,
         train: bool,
-    ) -> tuple[Float[Array, "B T D"], KeyValues | Stored]:
+    ) -> tuple[Float[Array, "B T D"], KeyValues | StepKeyValues]:
         """Self-attention, and its keys and values behind those of the steps before."""
         where = layout.mask, layout.positions
         if past is not None:
@@ -166,12 +166,12 @@ class PreNormDecoderLayer(DecoderLayer):
         self,
         x: Float[Array, "B T D"],
         layout: Layout,
-        memory: KeyValues | Stored,
+        memory: KeyValues | StepKeyValues,
         memory_mask: Bool[Array, "#B #T S"],
         past: Past | None = None,
         *,
         train: bool,
-    ) -> tuple[Float[Array, "B T D"], KeyValues | Stored]:
+    ) -> tuple[Float[Array, "B T D"], KeyValues | StepKeyValues]:
         h = self.attention_norm(x)
         h, kv = self.looked_back(h, layout, past, train=train)
         x = x + self.dropout(h, train=train)
@@ -188,12 +188,12 @@ class PostNormDecoderLayer(DecoderLayer):
         self,
         x: Float[Array, "B T D"],
         layout: Layout,
-        memory: KeyValues | Stored,
+        memory: KeyValues | StepKeyValues,
         memory_mask: Bool[Array, "#B #T S"],
         past: Past | None = None,
         *,
         train: bool,
-    ) -> tuple[Float[Array, "B T D"], KeyValues | Stored]:
+    ) -> tuple[Float[Array, "B T D"], KeyValues | StepKeyValues]:
         h, kv = self.looked_back(x, layout, past, train=train)
         x = self.attention_norm(x + self.dropout(h, train=train))
         where = memory_mask, layout.positions

@@ -12,7 +12,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from transformer.axes import Params
-from transformer.products import column_sums, multiply, multiply_rows, widening
+from transformer.products import bfloat16_on_cpu, column_sums, multiply, multiply_rows
 
 
 class Linear(nn.Module):
@@ -93,7 +93,7 @@ def _by_rows(name: str, tree: Any) -> Any:
         return {below: _by_rows(below, tree[below]) for below in tree}
     kernel = tree["kernel"]
     over_heads = name == "output" and kernel.ndim == 3
-    if over_heads and widening(kernel.dtype):
+    if over_heads and bfloat16_on_cpu(kernel.dtype):
         return tree
     rest = {below: tree[below] for below in tree if below != "kernel"}
     inner = math.prod(kernel.shape[: 1 + over_heads])

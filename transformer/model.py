@@ -1,11 +1,15 @@
 """The Transformer: sentences in, scores of the next token out.
 
-    memory = model.encode(source)                     # once per sentence
-    logits = model.decode(target, memory)             # training: all steps at once
-    logits, cache = model.decode_step(tokens, t, cache, kept(memory))    # one step
+    params = model.init(key, source, target, train=False)
+    memory = model.apply(params, source, train=False, method="encode")
+    logits = model.apply(params, target, memory, train=False, method="decode")
 
-Nothing here knows whether it trains or translates but for `train`, which switches
-dropout on.
+    memory, cache = memory_for_steps(memory), model.empty_cache(batch, count, length)
+    logits, cache = model.apply(
+        params, tokens, position, cache, memory, method="decode_step"
+    )
+
+`train` switches dropout on, and rematerialisation, where `remat` asks for it.
 
 Parameters of the paper's models, with its shared vocabulary of V = 37,000 pieces and no
 biases in attention (D width, F hidden width, L layers a side):
@@ -29,7 +33,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
 from transformer import backend, layers, masks, positions
-from transformer.attention import KeyValues, Stored, stored
+from transformer.attention import KeyValues, StepKeyValues, for_steps
 from transformer.config import ModelConfig
 from transformer.dropout import Dropout
 from transformer.embeddings import Embedding
@@ -45,10 +49,10 @@ class Memory(NamedTuple):
     mask: Bool[Array, "#B #T S"]
 
 
-class Kept(NamedTuple):
-    """The same, as single steps read it fastest."""
+class StepMemory(NamedTuple):
+    """The same, its keys and values laid out for steps of one token."""
 
-    layers: tuple[Stored, ...]
+    layers: tuple[StepKeyValues, ...]
     mask: Bool[Array, "#B #T S"]
 
 
@@ -59,14 +63,14 @@ class Cache(NamedTuple):
     hypotheses change places, only the note of who descends from whom does.
     """
 
-    layers: tuple[Stored, ...]
+    layers: tuple[StepKeyValues, ...]
     ancestors: Int[Array, "B K T"]
     """Which hypothesis of step t each hypothesis goes back to."""
 
 
-def kept(memory: Memory) -> Kept:
-    """Arranges a memory for many single steps."""
-    return Kept(tuple(stored(kv) for kv in memory.layers), memory.mask)
+def memory_for_steps(memory: Memory) -> StepMemory:
+    """The memory as `decode_step` takes it."""
+    return StepMemory(tuple(for_steps(kv) for kv in memory.layers), memory.mask)
 
 
 def reordered(cache: Cache, parents: Int[Array, "B K"]) -> Cache:
@@ -105,8 +109,7 @@ def _own(
     layer: Callable[..., nn.Module], cfg: ModelConfig, dtype: DTypeLike, count: int
 ) -> list[nn.Module]:
     """Of so many layers those with parameters of their own."""
-    own = {cfg.owner(number) for number in range(count)}
-    return [layer(cfg, dtype) for _ in own]
+    return [layer(cfg, dtype) for _ in range(min(count, cfg.distinct_layers or count))]
 
 
 def _in_turn(cfg: ModelConfig, own: Sequence[Any], count: int) -> list[Any]:
@@ -114,12 +117,12 @@ def _in_turn(cfg: ModelConfig, own: Sequence[Any], count: int) -> list[Any]:
     return [own[cfg.owner(number)] for number in range(count)]
 
 
-def _keep_less(layer: nn.Module, kind: Kind, *args: Any, again: bool) -> Any:
+def _keep_less(layer: nn.Module, kind: Kind, *args: Any, reused: bool) -> Any:
     """`layer(*args, train=True)`, whose gradient keeps less."""
     module, variables = layer.unbind()
     assert layer.scope is not None
     rngs: Any = layer.scope.rngs
-    if again and layer.has_rng("dropout"):  # or it would draw what it drew before
+    if reused and layer.has_rng("dropout"):  # or it would drop what its first use did
         rngs = {"dropout": layer.make_rng("dropout")}
 
     def run(variables: Any, rngs: Any, *args: Any) -> Any:
@@ -217,7 +220,7 @@ class Transformer(nn.Module):
         tokens: Int[Array, "B K"],
         position: Int[Array, " B"],
         cache: Cache,
-        memory: Kept,
+        memory: StepMemory,
     ) -> tuple[Float[Array, "B K V"], Cache]:
         """Scores of what follows `tokens`, which stand at `position` of their rows.
 
@@ -239,7 +242,7 @@ class Transformer(nn.Module):
         """Room for `length` steps of `count` hypotheses; needs no parameters."""
         heads, width = self.cfg.num_heads, self.cfg.dim // self.cfg.num_heads
         slots = length * count
-        empty = Stored(
+        empty = StepKeyValues(
             jnp.zeros((batch, heads, width, slots), backend.wide(self.dtype)),
             jnp.zeros((batch, heads, slots, width), backend.wide(self.dtype)),
         )
@@ -249,7 +252,7 @@ class Transformer(nn.Module):
     def _decoder(
         self,
         target: Int[Array, "B T"],
-        memory: Memory | Kept,
+        memory: Memory | StepMemory,
         layout: Layout,
         pasts: tuple[Past | None, ...] | None = None,
         *,
@@ -270,5 +273,5 @@ class Transformer(nn.Module):
         """The one place where rematerialisation goes around the layers."""
         if self.remat == "none" or not train:
             return layer(*args, train=train)
-        again = number != self.cfg.owner(number)
-        return _keep_less(layer, self.remat, *args, again=again)
+        reused = number != self.cfg.owner(number)
+        return _keep_less(layer, self.remat, *args, reused=reused)

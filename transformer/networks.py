@@ -16,7 +16,7 @@ from transformer import attention, backend
 from transformer.axes import Params
 from transformer.errors import InputError
 from transformer.linear import by_rows
-from transformer.model import Transformer, kept, reordered
+from transformer.model import Transformer, memory_for_steps, reordered
 from transformer.search import Cache, Step, Worth, gather
 
 Memory = Any
@@ -44,7 +44,7 @@ class Alone:
 
     def encode(self, params: Params, source: Int[Array, "B S"]) -> Memory:
         memory: Any = self.model.apply(params, source, train=False, method="encode")
-        return kept(memory)
+        return memory_for_steps(memory)
 
     def step(self, params: Params, memory: Memory) -> Step:
         def step(tokens, position, cache):
@@ -88,9 +88,9 @@ class Watching(Alone):
                 capture_intermediates=wanted,
                 mutable="intermediates",
             )
-            (logits, past), kept = found
-            kept_here = kept["intermediates"][layer]["cross_attention"]
-            *_, query = kept_here["query"]["__call__"]  # of the last use of the layer
+            (logits, past), inner = found
+            inner = inner["intermediates"][layer]["cross_attention"]
+            *_, query = inner["query"]["__call__"]  # of the last use of the layer
             look = attention.weights(query, key, memory.mask).mean(axis=1)
             seen = jnp.where(position[:, None, None] == 0, unseen, seen)
             return logits, (past, seen + look)

@@ -1,4 +1,12 @@
-"""The matrix product of a layer, in the form that compilers do best with."""
+"""The matrix product of a layer, in the form that compilers do best with.
+
+device, type     rows of x        form
+CPU, bfloat16    1                one float32 loop over the matrix: `multiply_rows`
+                 2, 3             filled up to `FEW` rows
+                 4 and more       as it stands, the result in float32
+CPU, float32     2 to `SWAPPED`   the factors swapped: `multiply_rows`
+all others       any              as it stands
+"""
 
 import jax
 import jax.numpy as jnp
@@ -7,15 +15,24 @@ from jaxtyping import Array, Float
 
 from transformer import backend
 
+SWAPPED = 128
+"""Rows up to which swapped factors are faster (benchmarks/RESULTS.md)."""
+
+FEW = 4
+"""Rows from which XLA:CPU multiplies bfloat16 by its fast kernels."""
+
+BLOCK = 64
+"""The sides of the blocks that a matrix is transposed by."""
+
 
 def multiply(
     x: Float[Array, "*M L"], y: Float[Array, "L N"], dtype: DTypeLike | None = None
 ) -> Float[Array, "*M N"]:
     """x @ y, by default in the type of `x`."""
     dtype = dtype or x.dtype
-    if widening(x.dtype):
-        return _widened(x, y).astype(dtype)
-    return _of_rows("ML,LN->MN", x, y, dtype)
+    if bfloat16_on_cpu(x.dtype):
+        return _product_of_bfloat16(x, y).astype(dtype)
+    return _filled_up("ML,LN->MN", x, y, dtype)
 
 
 def multiply_rows(
@@ -26,13 +43,13 @@ def multiply_rows(
     XLA:CPU would multiply by a transposed matrix of bfloat16 in float32.
     """
     dtype, count = dtype or x.dtype, x.size // x.shape[-1]
-    if widening(x.dtype):
+    if bfloat16_on_cpu(x.dtype):
         if count == 1:
-            return _of_one(x, rows).astype(dtype)
-        return _of_rows("ML,NL->MN", x, rows, jnp.float32).astype(dtype)
-    if backend.on_cpu() and 1 < count <= SKINNY:
-        return _of_few(x, rows, dtype)
-    return _of_rows("ML,NL->MN", x, rows, dtype)
+            return _of_one_row(x, rows).astype(dtype)
+        return _filled_up("ML,NL->MN", x, rows, jnp.float32).astype(dtype)
+    if backend.on_cpu() and 1 < count <= SWAPPED:
+        return _swapped(x, rows, dtype)
+    return _filled_up("ML,NL->MN", x, rows, dtype)
 
 
 def outer_sum(
@@ -40,8 +57,8 @@ def outer_sum(
 ) -> Float[Array, "L N"]:
     """xᵀ @ y, by default in the type of `x`."""
     dtype = dtype or x.dtype
-    if widening(x.dtype):
-        return _widened(_turned(x), _flat(y)).astype(dtype)
+    if bfloat16_on_cpu(x.dtype):
+        return _product_of_bfloat16(_turned(x), _flat(y)).astype(dtype)
     return jnp.einsum("ML,MN->LN", _flat(x), _flat(y), preferred_element_type=dtype)
 
 
@@ -67,21 +84,21 @@ def column_sums(
     return multiply(jnp.ones((1, len(flat)), flat.dtype), flat, dtype)[0]
 
 
-def _of_rows(
+def _filled_up(
     product: str, x: Float[Array, "*M L"], y: Float[Array, "..."], dtype: DTypeLike
 ) -> Float[Array, "*M N"]:
     """The product of all rows of `x`, filled up if too few to be multiplied fast."""
     flat = _flat(x)
-    few = max(0, FEW - len(flat)) if widening(x.dtype) else 0
+    few = max(0, FEW - len(flat)) if bfloat16_on_cpu(x.dtype) else 0
     filled = jnp.pad(flat, ((0, few), (0, 0))) if few else flat
     found = jnp.einsum(product, filled, y, preferred_element_type=dtype)
     return found[: len(flat)].reshape(*x.shape[:-1], found.shape[-1])
 
 
-def _of_few(
+def _swapped(
     x: Float[Array, "*M L"], rows: Float[Array, "N L"], dtype: DTypeLike
 ) -> Float[Array, "*M N"]:
-    """The product turned, and turned back, for few rows of `x`.
+    """The product of few rows of `x`, as rows xᵀ, transposed.
 
     XLA:CPU copies the second factor into an order of its own before it multiplies,
     which only many rows of the first are worth: here that factor is `x`. The barrier
@@ -91,7 +108,9 @@ def _of_few(
     return jax.lax.optimization_barrier(product).T.reshape(*x.shape[:-1], -1)
 
 
-def _of_one(x: Float[Array, "*M L"], rows: Float[Array, "N L"]) -> Float[Array, "*M N"]:
+def _of_one_row(
+    x: Float[Array, "*M L"], rows: Float[Array, "N L"]
+) -> Float[Array, "*M N"]:
     """A single row times the transposed matrix, in float32.
 
     Written so, XLA:CPU converts and multiplies in one loop over the rows, which all
@@ -108,32 +127,24 @@ def _flat(x: Float[Array, "*M L"]) -> Float[Array, "M L"]:
     return x.reshape(-1, x.shape[-1])
 
 
-def widening(dtype: DTypeLike) -> bool:
+def bfloat16_on_cpu(dtype: DTypeLike) -> bool:
     """Whether products of this type must be written in float32 to be fast."""
     return dtype == jnp.bfloat16 and backend.on_cpu()
 
 
-SKINNY = 128
-"""Rows up to which a product by rows is faster turned (benchmarks/RESULTS.md)."""
-
-FEW = 4
-"""Rows from which XLA:CPU multiplies bfloat16 by its fast kernels."""
-
-BLOCK = 64
-"""The sides of the blocks that a matrix is transposed by."""
-
-
 @jax.custom_vjp
-def _widened(x: Float[Array, "*M L"], y: Float[Array, "L N"]) -> Float[Array, "*M N"]:
+def _product_of_bfloat16(
+    x: Float[Array, "*M L"], y: Float[Array, "L N"]
+) -> Float[Array, "*M N"]:
     """x @ y of bfloat16 written in float32: XLA:CPU is fast at nothing else.
 
     Its gradients are such products, too.
     """
-    return _of_rows("ML,LN->MN", x, y, jnp.float32)
+    return _filled_up("ML,LN->MN", x, y, jnp.float32)
 
 
 def _forward(x, y):
-    return _widened(x, y), (x, y)
+    return _product_of_bfloat16(x, y), (x, y)
 
 
 def _backward(factors, gradient):
@@ -142,7 +153,7 @@ def _backward(factors, gradient):
     return multiply_rows(gradient, y), outer_sum(x, gradient)
 
 
-_widened.defvjp(_forward, _backward)
+_product_of_bfloat16.defvjp(_forward, _backward)
 
 
 def _turned(x: Float[Array, "*M L"]) -> Float[Array, "L M"]:
