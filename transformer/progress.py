@@ -12,7 +12,11 @@ class Progress(NamedTuple):
     since_best: int = 0
     """Evaluations since."""
 
+    def improved(self, merit: float) -> bool:
+        """Whether this is better than the best so far."""
+        return self.best is None or merit > self.best
+
     def after(self, step: int, merit: float) -> "Progress":
-        if self.best is None or merit > self.best:
+        if self.improved(merit):
             return Progress(merit, step, 0)
         return self._replace(since_best=self.since_best + 1)

@@ -47,7 +47,8 @@ class Hypotheses(NamedTuple):
 
     tokens: Int[Array, "B K T"]
     scores: Float[Array, "B K"]
-    """Log-probability divided by the length penalty."""
+    """Of the finished: log-probability divided by the length penalty, and what `Worth`
+    adds. Of those under way: plain sums of log-probabilities."""
     log_probs: Float[Array, "B K T"]
     """Of each token."""
 
@@ -120,7 +121,7 @@ class State(NamedTuple):
 
     position: Int[Array, " B"]
     alive: Hypotheses
-    """Not ended; their scores are plain sums of log-probabilities."""
+    """Not ended."""
     cache: Cache
     """Of the alive hypotheses."""
     finished: Hypotheses
@@ -181,8 +182,7 @@ def advanced(
     position, before = state.position, state.alive
     log_probs, cache = expand(step, ask, position, before, state.cache)
     sums = jnp.maximum(before.scores[..., None] + log_probs, IMPOSSIBLE)
-    select = jax.vmap(lambda select, *of_sentence: select(*of_sentence))
-    sums, parents, tokens = select(
+    sums, parents, tokens = jax.vmap(lambda select, *args: select(*args))(
         ask.select, sums, log_probs, before.tokens, position, ask.keys
     )
     places = sums.shape[1] - state.ended[:, None]
@@ -194,18 +194,12 @@ def advanced(
     cache = reorder(cache, parents)
     scores = sums / penalty(lengths)[:, None]
     scores = scores if worth is None else scores + worth(cache)
-    scores = jnp.where(ended, scores, IMPOSSIBLE)
-    finished = _best(state.finished, grown._replace(scores=scores))
-    grown = grown._replace(scores=jnp.where(ended, IMPOSSIBLE, sums))
-    promising = _promising(ask.limits, penalty, grown, finished)
-    grown = grown._replace(scores=jnp.where(promising, grown.scores, IMPOSSIBLE))
-    return State(
-        position + alive(state),
-        grown,
-        cache,
-        finished,
-        state.ended + ended.sum(axis=1),
-    )
+    finished = _best(state.finished, _scored(grown, scores, ended))
+    going = _scored(grown, sums, ~ended)
+    promising = _promising(ask.limits, penalty, going, finished)
+    going = _scored(going, going.scores, promising)
+    count = state.ended + ended.sum(axis=1)
+    return State(position + alive(state), going, cache, finished, count)
 
 
 def expand(
@@ -222,10 +216,9 @@ def expand(
     at_limit = (position + 1 >= ask.limits)[:, None, None]
     allowed = jnp.where(at_limit, tokens == EOS, ~never)
     log_probs = jnp.where(allowed, jax.nn.log_softmax(logits), IMPOSSIBLE)
-    apply = lambda rule, *of_hypothesis: rule(*of_hypothesis)  # noqa: E731
-    apply = jax.vmap(jax.vmap(apply, in_axes=(None, 0, 0, None)))
+    one = jax.vmap(lambda rule, *args: rule(*args), in_axes=(None, 0, 0, None))
     for rule in ask.rules:
-        log_probs = apply(rule, log_probs, hypotheses.tokens, position)
+        log_probs = jax.vmap(one)(rule, log_probs, hypotheses.tokens, position)
     return log_probs, cache
 
 
@@ -238,11 +231,9 @@ def newest(hypotheses: Hypotheses, position: Int[Array, " B"]) -> Int[Array, "B 
 
 def _rank(sums: Float[Array, "B K"]) -> Int[Array, "B K"]:
     """How many hypotheses of the sentence are better; the earlier wins a tie."""
-    places = jnp.arange(sums.shape[1])
-    before = (places[None] < places[:, None])[None]
     other, own = sums[:, None, :], sums[:, :, None]
-    better = (other > own) | ((other == own) & before)
-    return better.sum(axis=2)
+    earlier = jnp.tri(sums.shape[1], k=-1, dtype=bool)[None]
+    return ((other > own) | ((other == own) & earlier)).sum(axis=2)
 
 
 def _grown(
@@ -262,6 +253,13 @@ def _grown(
         scores=sums,
         log_probs=jnp.where(now, gained[..., None], chosen.log_probs),
     )
+
+
+def _scored(
+    hypotheses: Hypotheses, scores: Float[Array, "B K"], where: Bool[Array, "B #K"]
+) -> Hypotheses:
+    """The hypotheses with these scores; elsewhere there is none."""
+    return hypotheses._replace(scores=jnp.where(where, scores, IMPOSSIBLE))
 
 
 def _best(finished: Hypotheses, new: Hypotheses) -> Hypotheses:

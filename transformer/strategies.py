@@ -51,20 +51,8 @@ class _AsFound:
         return list(range(len(texts)))
 
 
-class _Unpenalised(_AsFound):
-    """Scores are sums of log-probabilities."""
-
-    @property
-    def penalty(self) -> Penalty:
-        return gnmt(0.0)
-
-    @property
-    def coverage(self) -> float:
-        return 0.0
-
-
-class _Counted(_Unpenalised):
-    """As many translations as hypotheses."""
+class _Plain(_AsFound):
+    """As many translations as hypotheses, by log-probability."""
 
     count: int
 
@@ -75,6 +63,18 @@ class _Counted(_Unpenalised):
     @property
     def best(self) -> int:
         return self.count
+
+    @property
+    def penalty(self) -> Penalty:
+        return gnmt(0.0)
+
+    @property
+    def select(self) -> Select:
+        return Likeliest()
+
+    @property
+    def coverage(self) -> float:
+        return 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,24 +132,14 @@ class DiverseBeam(Beam):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Greedy(_Unpenalised):
+class Greedy(_Plain):
     """The likeliest token at each step."""
 
-    @property
-    def width(self) -> int:
-        return 1
-
-    @property
-    def best(self) -> int:
-        return 1
-
-    @property
-    def select(self) -> Select:
-        return Likeliest()
+    count = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sample(_Counted):
+class Sample(_Plain):
     """`count` translations drawn from the model after the filters that are given."""
 
     count: int = 1
@@ -208,7 +198,7 @@ class MinimumRisk(Sample):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Alternatives(_Counted):
+class Alternatives(_Plain):
     """The `count` likeliest words to go on with after a prefix, each to its end.
 
     Greedy but for that word.

@@ -3,7 +3,6 @@
 import logging
 import time
 from functools import partial
-from math import inf
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -180,8 +179,10 @@ class Run:
         number = self._checkpoints.newest()
         if number is None:
             state = first_state(*made_of)
-            given = init._asdict() if init else {}
-            return state._replace(**{k: v for k, v in given.items() if v is not None})
+            if init is None:
+                return state
+            opt_state = state.opt_state if init.opt_state is None else init.opt_state
+            return state._replace(params=init.params, opt_state=opt_state)
         like = abstract_state(*made_of)
         items, notes = self._checkpoints.load(number, _items(like))
         self._progress = Progress(**notes["progress"])
@@ -268,7 +269,7 @@ class Run:
             average = weights.mean(loaded)
             result = self._evaluate(average)
             journal.evaluation(step, f"average of {len(numbers)}", result)
-            if result.merit(self._cfg.training.metric) > (self._progress.best or -inf):
+            if self._progress.improved(result.merit(self._cfg.training.metric)):
                 self._weights.save(step, {NAME: average}, {"averaged": numbers})
                 self._weights.wait()
         return weights.load(self._path, self._objective.model, self._objective.mesh)
