@@ -185,7 +185,7 @@ RUNGS: list[dict[str, str]] = [
     {
         "train": "config errors experiments fit folder pages processes scripts",
         "transformer": (
-            "attention config embeddings errors explanations loading model "
+            "attention config embeddings errors explanations loading model networks "
             "positions search strategies translator"
         ),
         "translate": (
