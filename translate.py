@@ -16,19 +16,21 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
 from rich.progress import track
+from tyro.conf import UseAppendAction
 
 from transformer import (
     corpora,
     insights,
     judgement,
+    options,
     scripts,
     shards,
     streams,
@@ -46,7 +48,7 @@ from transformer.translator import Translator
 
 unprefixed = tyro.conf.arg(name="")
 
-OTHERS = "tokens", "score", "verify"
+MODES = "tokens", "score", "verify"
 """What can be asked instead of translations, besides `Views`."""
 
 FILES = "reference", "against", "output", "input"
@@ -75,7 +77,7 @@ class Command:
     to: str | None = None
     """The language to translate into, of a model that has several."""
     others: tuple[Path, ...] = ()
-    """More models with the same tokenizer: the mean of all decides."""
+    """Another model with the same tokenizer: the mean of all decides."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the products; bfloat16 is faster where the processor has it."""
     fast: bool = False
@@ -98,76 +100,96 @@ class Command:
 
 def check(command: Command) -> None:
     """Raises `InputError` for arguments that contradict each other."""
-    check_files(command)
-    scored = command.reference is not None
-    if command.input is None and (scored or command.output is not None):
-        raise InputError("--output and --reference need --input.")
-    if command.input is not None and command.output is None and not scored:
-        raise InputError("--input needs --output or --reference.")
-    if command.against is not None and not scored:
-        raise InputError("--against needs --reference.")
+    check_modes(command)
+    check_search(command)
+    file, scored = command.input is not None, command.reference is not None
+    part = shards.parse(command.shard) != ALONE
     several = command.search.n_best > 1 or command.search.alternatives is not None
-    if scored and (command.json or command.alignments or several):
-        raise InputError(
-            "--reference scores one plain translation a line. Leave out --json, "
-            "--alignments, --n-best and --alternatives."
-        )
-    if scored and shards.parse(command.shard) != ALONE:
-        raise InputError("--reference scores a whole file, not a --shard of it.")
-    if shards.parse(command.shard) != ALONE and command.input is None:
-        raise InputError("--shard needs --input and --output.")
-    if command.processes is not None and command.input is None:
-        raise InputError("--processes needs --input: they share a file.")
-    if command.processes is not None and command.processes < 1:
-        raise InputError(f"--processes {command.processes} must be at least 1.")
-    if command.input is not None and command.texts:
-        raise InputError("Give either texts or --input, not both.")
-    if command.others and (command.score or command.verify):
-        raise InputError("--score and --verify take one model, not --others.")
-    check_plain(command)
-    command.search.strategy()
-    if several and command.alignments and not command.json:
-        raise InputError(
-            "--alignments shows one translation of each line. Add --json to see all."
-        )
+    count, output = command.processes, command.output is not None
+    wrong = {
+        "--output and --reference need --input.": not file and (scored or output),
+        "--input needs --output or --reference.": file and not (scored or output),
+        "--against needs --reference.": command.against is not None and not scored,
+        "--reference scores one plain translation a line. Leave out --json, "
+        "--alignments, --n-best and --alternatives.": (
+            scored and (command.json or command.alignments or several)
+        ),
+        "--reference scores a whole file, not a --shard of it.": scored and part,
+        "--shard needs --input and --output.": part and not file,
+        "--processes needs --input: they share a file.": count is not None and not file,
+        f"--processes {count} must be at least 1.": count is not None and count < 1,
+        "Give either texts or --input, not both.": file and command.texts,
+        "--alignments shows one translation of each line. Add --json to see all.": (
+            several and command.alignments and not command.json
+        ),
+    }
+    for message in filter(wrong.get, wrong):
+        raise InputError(message)
 
 
-def check_files(command: Command) -> None:
-    """Raises `InputError` for files that what is asked does not read or write."""
-    others = {f"--{name}": getattr(command, name) for name in OTHERS}
-    views = vars(command.views).items()
-    others |= {f"--{name}": value for name, value in views}
-    files = {f"--{name}": getattr(command, name) for name in FILES}
-    for flag, asked in others.items():
-        for name, file in files.items():
-            if asked and file is not None:
+def check_modes(command: Command) -> None:
+    """Raises `InputError` if what is asked for excludes what else is given."""
+    asked = {f"--{name}": getattr(command, name) for name in MODES}
+    asked |= {f"--{name}": value for name, value in vars(command.views).items()}
+    asked = [flag for flag, value in asked.items() if value]
+    for flag in asked:
+        for name in FILES:
+            if getattr(command, name) is not None:
                 raise InputError(
-                    f"{flag} translates no file, and {name} is of one that is "
+                    f"{flag} translates no file, and --{name} is of one that is "
                     "translated. Leave one of them out."
                 )
+    modes = [f"--{name}" for name in MODES if getattr(command, name)]
+    if len(modes) + command.views.asked > 1:
+        raise InputError(f"{' and '.join(asked)} are different things. Ask for one.")
+    if command.texts and (command.score or command.verify):
+        raise InputError(f"{modes[0]} reads a file, and no texts. Leave them out.")
 
 
-def check_plain(command: Command) -> None:
-    """Raises `InputError` for a search that cannot be checked or explained."""
-    if not (command.verify or command.views.asked):
-        return
-    plain = Search(
-        beam=command.search.beam, length_penalty=command.search.length_penalty
-    )
-    if (command.search, command.demands) != (plain, Demands()):
+def check_search(command: Command) -> None:
+    """Raises `InputError` for a search that what is asked for does not make."""
+    search, demands = command.search, command.demands
+    options.check(search, demands)
+    plain = Search(beam=search.beam, length_penalty=search.length_penalty)
+    checked = command.verify or command.views.asked
+    if checked and (search, demands) != (plain, Demands()):
         raise InputError(
             "--verify, --explain and --html are for plain beam search. Of the flags "
             "for search and demands give --beam and --length-penalty only."
         )
-    if command.views.asked and command.others:
-        raise InputError("--explain and --html take one model.")
+    if (command.score or command.tokens) and (search, demands) != (Search(), Demands()):
+        raise InputError(
+            "--score and --tokens do not search. Leave out what is for searching."
+        )
+    if command.others and (checked or command.score or search.coverage_penalty):
+        raise InputError(
+            "--score, --verify, --explain, --html and --coverage-penalty take one "
+            "model, not --others."
+        )
+
+
+def read() -> Command:
+    """A flag takes one value, that texts may stand behind it, and may be repeated."""
+    return tyro.cli(Command, description=__doc__, config=(UseAppendAction,))
+
+
+def in_utf_8(given: Any) -> Any:
+    """A text as it was typed, whatever the locale made of it, and those inside."""
+    if isinstance(given, str):
+        return streams.argument(given)
+    if isinstance(given, tuple):
+        return tuple(map(in_utf_8, given))
+    if is_dataclass(given) and not isinstance(given, type):
+        inside = {name: in_utf_8(value) for name, value in vars(given).items()}
+        return replace(given, **inside)
+    return given
 
 
 def explained(command: Command, translator: Translator) -> None:
     """Shows the texts that are given, or those of standard input."""
-    views, search = command.views, command.search
-    read = not (command.texts or views.compare or views.neighbours)
-    texts = [*map(streams.text, sys.stdin.buffer)] if read else command.texts
+    views, search, texts = command.views, command.search, command.texts
+    if not (texts or views.compare or views.neighbours):
+        texts = tuple(map(streams.text, streams.standard_input()))
     beam = Beam(width=search.beam, alpha=search.length_penalty)
     form = insights.as_json if command.json else insights.as_text
     insights.show(views, translator, texts, beam, form)
@@ -176,8 +198,8 @@ def explained(command: Command, translator: Translator) -> None:
 def settings(command: Command) -> str:
     """All that decides a file's translation, the same in every process."""
     weighed = " ".join(map(weights.version, (command.model, *command.others)))
-    written = command.json, command.alignments, command.precision, command.fast
-    written += (command.to,)
+    how = command.precision, command.fast, command.to
+    written = command.json, command.alignments, *how
     return f"{weighed} {command.search} {command.demands.mark()} {written}"
 
 
@@ -245,12 +267,11 @@ def translated(command: Command, order: Order, console: Console) -> None:
         for translation in order(command.texts, first_line=0):
             streams.write(render(translation, "\n"), end="")
     else:
-        streams.pipe(sys.stdin.buffer, order, render)
+        streams.pipe(streams.standard_input(), order, render)
 
 
 def main(console: Console) -> None:
-    command = tyro.cli(Command, description=__doc__)
-    command = replace(command, texts=tuple(map(streams.argument, command.texts)))
+    command = in_utf_8(read())
     check(command)
     order = Order(
         models=(command.model, *command.others),
@@ -263,7 +284,7 @@ def main(console: Console) -> None:
     )
     translator = order.translator
     if command.tokens:
-        lines = command.texts or map(streams.text, sys.stdin.buffer)
+        lines = command.texts or map(streams.text, streams.standard_input())
         return show_tokens(translator, lines)
     if command.views.asked:
         return explained(command, translator)
@@ -272,8 +293,7 @@ def main(console: Console) -> None:
     if command.verify:
         sys.exit(0 if verified(translator, command.search, command.verify) else 1)
     order.check()
-    finish = translated if command.reference is None else judged
-    return finish(command, order, console)
+    (translated if command.reference is None else judged)(command, order, console)
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ RUNGS: list[dict[str, str]] = [
         "sentences": "",
         "spans": "",
         "strategies": "errors mbr sampling search selects",
-        "terms": "errors phrases text",
+        "terms": "errors phrases spans text",
         "text": "sentences",
         "tokenizer": "errors segmentation symbols text",
         "vocabulary": "symbols tokenizer",
@@ -127,7 +127,7 @@ RUNGS: list[dict[str, str]] = [
             "terms text tokenizer translator"
         ),
         "parts": (
-            "alignments axes checks cleaning engine lifting links search spans "
+            "alignments axes checks cleaning engine lifting links phrases search spans "
             "strategies symbols tasks tokenizer"
         ),
         "scoring": "axes cleaning devices model seating symbols tokenizer",

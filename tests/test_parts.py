@@ -152,10 +152,19 @@ def test_no_span_is_put_right_where_that_would_spoil_what_is_asked_for(
     assert found.best[0].text == right
 
 
-def test_where_something_is_to_be_added_nothing_is_copied(task, office):
-    found, asked = office(lambda request: ["cat {0}"], task("{0}", required=("cat",)))
-    assert [one.text for one in found.best] == ["cat {0}"]
+def test_where_something_is_to_be_added_no_mere_signs_are_copied(task, office):
+    found, asked = office(lambda request: ["cat!"], task("?!", required=("cat",)))
+    assert [one.text for one in found.best] == ["cat!"]
     assert len(asked) == 1
+
+
+def test_what_is_to_be_added_to_mere_spans_stands_before_them(task, office, tokenizers):
+    prefix = tuple(tokenizers.target.encode("the"))
+    longest = "http://a.b/" + 5000 * "c"  # no network would be asked to translate that
+    asked_for = task(longest, required=("a dog", "a.b"), prefix=prefix)
+    found, asked = office(lambda request: ["cat"], asked_for)
+    assert [one.text for one in found.best] == [f"the a dog {longest}"]
+    assert not asked
 
 
 def test_without_its_spans_all_else_is_asked_as_before(task, office, tokenizers):

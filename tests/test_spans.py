@@ -11,11 +11,18 @@ SPANS = {
     "email": ["bob.x+y@ex-a.co.uk", "mailto:a@b.de"],
     "placeholder": [
         "{name}", "{0}", "{}", "{{x}}", "{{ x }}", "${x}", "%{x}", "{a.b[0]!r:>9}",
-        "{% if x %}", "{{{x}}}",
+        "{% if x %}", "{{{x}}}", "{0, date}", "{value: .2f}", "{n, number, percent}",
+        "{n, plural, one {# dog} other {# dogs}}", "{who, select, a {his} other {its}}",
     ],
-    "printf": ["%s", "%d", "%1$s", "%(name)s", "%@", "%ld", "%-5.2f", "%%"],
+    "printf": [
+        "%s", "%d", "%1$s", "%(name)s", "%(my name)s", "%@", "%ld",
+        "%-5.2f", "%%",
+    ],
     "entity": ["&amp;", "&nbsp;", "&#39;", "&#x1F600;"],
-    "number": ["12 km", "3.5%", "1,000.50 €", "-3 °C", "12:30", "2024-01-05", "7"],
+    "number": [
+        "12 km", "3.5%", "1,000.50 €", "12 km/h", "5 m/s", "-3 °C", "12:30",
+        "2024-01-05", "7",
+    ],
 }  # fmt: skip
 EACH = [(kind, text) for kind, texts in SPANS.items() for text in texts]
 ALL = [text for kind, texts in SPANS.items() if kind != "number" for text in texts]
@@ -44,7 +51,8 @@ def test_a_conversion_is_found_behind_a_number(text):
     "text",
     [
         "100% sure", "100%sure, 50 %sicher", "AT&T; R&D", "{two words}", "a@b", "x.y",
-        "5 < 6 {", "The end.Com", "$ 5", "&foo; &;", "://", "http://", "@name", "12",
+        "5 < 6 {", "{yes, no}", "{a: or so}", "{n, plural, {", "The end.Com",
+        "$ 5", "&foo; &;", "://", "http://", "@name", "12",
     ],
 )  # fmt: skip
 def test_plain_text_has_no_spans(text):
@@ -74,6 +82,13 @@ def test_a_span_has_to_come_over_as_often_and_unchanged():
     assert spans.missing("see http://a.b", "siehe http://a.b/c") == ("http://a.b",)
     assert spans.missing("12 km {a}", "13 km {a}") == ()
     assert spans.missing("12 km", "13 km", spans.WITH_NUMBERS) == ("12 km",)
+
+
+def test_a_span_may_not_come_over_more_often_either():
+    assert spans.carried("{a} {b} or {a}", "{b} {a} oder {a}")
+    assert not spans.carried("{a} or {b}", "{a} oder {b} {a}")
+    assert not spans.carried("{a} or {b}", "{a} oder")
+    assert spans.carried("{a}", "{a} {c}")  # no span of the source
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 """Whatever comes in, one line goes out for each line, and no line is lost."""
 
+import codecs
 import contextlib
 import io
 import json
 import os
 import select
+import signal
+import subprocess
 import sys
 import threading
 from functools import partial
@@ -347,6 +350,57 @@ def test_a_reader_that_fails_does_not_leave_the_pipe_waiting():
 
     with pytest.raises(OSError, match="Input/output"):
         streams.pipe(lines(), lambda texts, *, first_line: [], streams.plain)
+
+
+PIPE = """
+import sys
+from transformer import scripts, streams
+from transformer.errors import InputError
+
+def translate(texts, *, first_line):
+    raise InputError(texts[0]) if texts[0] == "wrong" else BrokenPipeError
+
+def main(console):
+    print("ready", file=sys.stderr, flush=True)
+    streams.pipe(streams.standard_input(), translate, streams.plain)
+
+sys.exit(scripts.run(main))
+"""
+
+
+def test_a_pipe_ends_as_it_should_while_its_input_stays_open():
+    pipe: Any = partial(subprocess.Popen, [sys.executable, "-c", PIPE], text=True)
+    with contextlib.ExitStack() as stack:
+        both = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
+        running = [stack.enter_context(pipe(**both)) for _ in range(3)]
+        assert all(process.stderr.readline() == "ready\n" for process in running)
+        refused, broken, interrupted = running
+        for process, line in (refused, "wrong\n"), (broken, "a\n"):
+            process.stdin.write(line)
+            process.stdin.flush()
+        interrupted.send_signal(signal.SIGINT)
+        assert [process.wait(WAIT) for process in running] == [2, 0, 130]
+        assert refused.stderr.read() == "Error: wrong\n"
+
+
+def test_standard_input_that_is_closed_is_named(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(InputError, match="Standard input is closed"):
+        streams.standard_input()
+
+
+def test_a_pipe_without_a_regular_file_is_refused_as_a_file(source, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for paths in (tmp_path / "fifo", tmp_path / "out"), (source, tmp_path / "fifo"):
+        with pytest.raises(InputError, match="fifo is no file that can be read again"):
+            run(*paths)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_byte_order_mark_is_no_text_in_a_pipe_either(capsysbinary):
+    mark = codecs.BOM_UTF8
+    streams.pipe(io.BytesIO(mark + b"a\n" + mark + b"b\n"), numbered, streams.plain)
+    assert capsysbinary.readouterr().out == b"0 'a'\n1 '\\ufeffb'\n"
 
 
 def test_an_argument_in_no_utf_8_has_marks_for_what_is_lost():

@@ -48,6 +48,20 @@ def test_what_must_not_occur_is_told_unless_something_else_requires_it():
     assert GLOSSARY.wish("dog house, house") == Wish(("Hundehütte", "Haus"), ())
 
 
+@pytest.mark.parametrize(
+    "text, required",
+    [
+        ("See https://dog.com/us and {dog}!", []),
+        ("dog@cat.org, a dog", ["Hund"]),
+        ("%s and {0} dogs", ["{0} Hunde"]),
+        ("{us} us", ["uns"]),
+    ],
+)
+def test_what_comes_over_unchanged_has_no_terms_inside(text, required):
+    lines = [*LINES.splitlines(), "s\tS", "{0} dogs\t{0} Hunde", "{0}\tnull"]
+    assert terms.parse(lines, "any").wish(text).required == tuple(required)
+
+
 words = st.text("ab", min_size=1, max_size=3)
 glossaries = st.dictionaries(
     st.lists(words, min_size=1, max_size=2).map(" ".join), words, max_size=5

@@ -1,6 +1,7 @@
 """The script's own part: flags, what a half-done file belongs to, what is printed."""
 
 import json
+import os
 import pickle
 import re
 import subprocess
@@ -156,6 +157,34 @@ def test_a_share_needs_a_file():
     translate.check(share("1/2"))
 
 
+DEMANDED: dict[str, Any] = {"demands": Demands(require=("a",))}
+
+
+def test_a_text_may_stand_behind_a_flag_that_may_be_repeated(monkeypatch):
+    line = "translate.py M --require ein --require zwei --ban drei --others N eins"
+    monkeypatch.setattr(sys, "argv", line.split())
+    command = translate.read()
+    assert command.texts == ("eins",)
+    assert command.demands == Demands(require=("ein", "zwei"), ban=("drei",))
+    assert command.others == (Path("N"),)
+
+
+def test_the_texts_of_all_flags_are_read_as_utf_8_and_no_path_is():
+    raw, read = os.fsdecode(b"a\xff"), "a\N{REPLACEMENT CHARACTER}"
+    command = translate.Command(
+        model=Path(raw),
+        texts=(raw,),
+        views=Views(compare=(raw, "b"), neighbours=raw),
+        demands=Demands(prefix=raw, require=(raw,), ban=("b", raw)),
+    )
+    assert translate.in_utf_8(command) == translate.Command(
+        model=Path(raw),
+        texts=(read,),
+        views=Views(compare=(read, "b"), neighbours=read),
+        demands=Demands(prefix=read, require=(read,), ban=("b", read)),
+    )
+
+
 @pytest.mark.parametrize(
     "flags, message",
     [
@@ -186,6 +215,17 @@ def test_a_share_needs_a_file():
         (JUDGED | {"processes": 0}, "--processes 0 must be at least 1"),
         ({"alignments": True, "search": Search(n_best=2)}, "Add --json"),
         ({"search": Search(diverse=0.5, sample=True)}, "Choose one"),
+        ({"tokens": True, "score": ROOT}, "--tokens and --score are different"),
+        ({"verify": ROOT, "views": Views(explain=True)}, "Ask for one"),
+        ({"verify": ROOT, "texts": ("a",)}, "--verify reads a file"),
+        ({"score": ROOT, "demands": Demands(prefix="a")}, "do not search"),
+        ({"tokens": True, "search": Search(beam=2)}, "do not search"),
+        ({"search": Search(sample=True, beam=2)}, "--beam is for a beam"),
+        ({"search": Search(mbr=8, coverage_penalty=1.0)}, "--coverage-penalty is for"),
+        (DEMANDED | {"search": Search(sample=True)}, "found by plain beam search"),
+        (DEMANDED | {"search": Search(alternatives=2)}, "found by plain beam search"),
+        (DEMANDED | {"search": Search(diverse=0.5)}, "found by plain beam search"),
+        ({"others": (ROOT,), "search": Search(coverage_penalty=1.0)}, "one model"),
     ],
     ids=str,
 )
@@ -200,6 +240,9 @@ def test_flags_that_agree_are_not_refused():
         {"alignments": True, "search": Search(mbr=8)},
         {"alignments": True, "json": True, "search": Search(n_best=2)},
         {"others": (ROOT,)},
+        DEMANDED | {"search": Search(mbr=8)},
+        {"texts": ("a",), "tokens": True},
+        {"texts": ("a",), "views": Views(explain=True, html=ROOT)},
         JUDGED,
         JUDGED | {"output": ROOT, "against": ROOT},
     ]
@@ -320,6 +363,7 @@ def call(untrained, monkeypatch, capsys):
         (["--diverse", "0.5", "--sample"], "Choose one"),
         (["--terms", "absent.tsv"], "absent.tsv"),
         (["--require", ""], "--require"),
+        (["--alternatives", "9999"], "--alternatives 9999 are more than the"),
         (["--no-repeat", "0"], "Repeats of 0"),
     ],
     ids=str,

@@ -2,17 +2,18 @@
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Literal
 
-from transformer import corpora, phrases, spans, terms
+from transformer import corpora, phrases, terms
 from transformer.config import SEEDS
 from transformer.errors import InputError
 from transformer.rules import NoRepeat, Vocabulary
 from transformer.search import Rule
 from transformer.seating import RATIO
+from transformer.spans import KINDS, WITH_NUMBERS, Kinds
 from transformer.strategies import (
     Alternatives,
     Beam,
@@ -115,9 +116,9 @@ class Demands:
     prefix: str = ""
     """How every translation begins."""
     require: tuple[str, ...] = ()
-    """Phrases that stand in the translation of every sentence."""
+    """A phrase that stands in the translation of every sentence."""
     ban: tuple[str, ...] = ()
-    """Phrases that stand in none."""
+    """A phrase that stands in none."""
     protect: Literal["numbers"] | None = None
     """Carry over unchanged numbers as well, with their units."""
     no_repeat: int | None = None
@@ -140,6 +141,10 @@ class Demands:
             if not all(map(normalize, given)):
                 raise InputError(f"--{flag} needs a phrase that is not empty.")
 
+    @property
+    def kinds(self) -> Kinds:
+        return KINDS if self.protect is None else WITH_NUMBERS
+
     def control(self, target: Tokenizer) -> Control:
         """Raises `InputError` for a file that cannot be read or is no glossary, and
         where a phrase that is banned stands in what is demanded."""
@@ -156,13 +161,14 @@ class Demands:
             ratio=self.max_ratio,
             prefix=self.prefix,
             wish=self._wish(),
-            kinds=spans.KINDS if self.protect is None else spans.WITH_NUMBERS,
+            kinds=self.kinds,
         )
 
     def _wish(self) -> Callable[[str], Wish]:
         glossary = Glossary({})
         if self.terms is not None:
             glossary = terms.parse(corpora.lines(self.terms), str(self.terms))
+        glossary = replace(glossary, kinds=self.kinds)
         of_terms = (wish.required for wish in glossary.wishes.values())
         for demanded in (self.prefix, *self.require, *chain.from_iterable(of_terms)):
             for phrase in _within(demanded, self.ban):
@@ -188,6 +194,26 @@ class Demands:
             for path in files
         ]
         return f"{self} {contents}"
+
+
+def check(search: Search, demands: Demands) -> None:
+    """Raises `InputError` for flags that contradict each other or come to nothing."""
+    search.strategy()
+    plain = Search()
+    of_beams = "beam", "length_penalty", "coverage_penalty"
+    without = search.sample or search.mbr is not None or search.alternatives is not None
+    for name in of_beams:
+        if without and getattr(search, name) != getattr(plain, name):
+            raise InputError(
+                f"--{name.replace('_', '-')} is for a beam, and --sample, --mbr and "
+                "--alternatives make none. Leave one of them out."
+            )
+    another = search.sample or search.alternatives or search.diverse is not None
+    if another and (demands.require or demands.terms):
+        raise InputError(
+            "Phrases of --require and --terms are found by plain beam search. Leave "
+            "out --sample, --alternatives and --diverse."
+        )
 
 
 def _within(demanded: str, banned: Iterable[str]) -> list[str]:

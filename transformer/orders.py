@@ -53,6 +53,11 @@ class Order:
 
     def check(self) -> None:
         """Raises `InputError` for what cannot be, before any text is read."""
+        asked, size = self.search.alternatives, self.translator.tokenizers.target.size
+        if asked is not None and asked > size:
+            raise InputError(
+                f"--alternatives {asked} are more than the {size} tokens there are."
+            )
         _ = self._asked
 
     def __call__(self, texts: Sequence[str], *, first_line: int) -> list[Translation]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from transformer import checks, lifting, links
+from transformer import checks, lifting, links, phrases
 from transformer.alignments import Alignment
 from transformer.axes import Params
 from transformer.cleaning import Pair
@@ -20,8 +20,8 @@ from transformer.tasks import (
     Found,
     Task,
     broken,
+    carried,
     fulfilled,
-    missing,
     protected,
     repaired,
 )
@@ -52,7 +52,11 @@ class Office:
         self, params: Params, tasks: Sequence[Task], seed: int, align: Align
     ) -> list[Outcome]:
         """Searches, and searches again what went wrong."""
-        found = {n: copied(task) for n, task in enumerate(tasks) if verbatim(task)}
+        found = {
+            n: copied(task, self._prefix(task))
+            for n, task in enumerate(tasks)
+            if verbatim(task)
+        }
         left = {n: task for n, task in enumerate(tasks) if n not in found}
         before: dict[int, tuple[Task, list[Found]]] = {}
         lost: dict[int, Task] = {}
@@ -62,7 +66,7 @@ class Office:
                 task = asked = left[number]
                 if not best[0].ids and number in before:  # what was wrong is better
                     asked, best = before[number]
-                if any(missing(task, one.text) for one in best):
+                if not all(carried(task, one.text) for one in best):
                     lost[number] = task
                 elif other := self._desk.remedy(task, best):
                     again[number], before[number] = other, (asked, best)
@@ -96,10 +100,13 @@ class Office:
     ) -> list[Found]:
         """What was found for a part and is given, best first; one at least."""
         rows = [self._found(*row) for row in zip(*hypotheses, strict=True)]
-        prefix = self._tokenizers.target.decode(task.prefix)
+        prefix = self._prefix(task)
         found = [repaired(task, prefix, row) for row in rows if row.ids] or rows[:1]
         order = strategy.ranked([one.text for one in found])
         return [found[rank] for rank in order]
+
+    def _prefix(self, task: Task) -> str:
+        return self._tokenizers.target.decode(task.prefix)
 
     def _found(
         self, tokens: np.ndarray, score: np.floating, log_probs: np.ndarray
@@ -134,7 +141,7 @@ class Office:
         aligned = iter(align(texts))
         for number, lifted, outcome in zip(tasks, every, outcomes, strict=True):
             task = tasks[number]
-            prefix = self._tokenizers.target.decode(task.prefix)
+            prefix = self._prefix(task)
             best = [
                 _whole(task, prefix, lifted, one, next(aligned)) for one in outcome.best
             ]
@@ -159,23 +166,26 @@ def _whole(
     """A translation with the spans of the text in it: at its end, if all else fails."""
     pairs = links.by_words(lifted.plain, found.text, alignment or [])
     text = lifting.restore(found.text, lifted, pairs)
-    if missing(task, text) or not fulfilled(task, prefix, text):
+    if not carried(task, text) or not fulfilled(task, prefix, text):
         text = " ".join([found.text, *(run.text for run in lifted.runs)]).strip()
     return found._replace(text=text)
 
 
 def verbatim(task: Task) -> bool:
-    """Whether there is nothing to translate in a text, nor anything to add.
+    """Whether there is nothing to translate in a text.
 
-    That is without letters, and without numbers where there is no span beside them.
+    That is without letters, and without numbers where there is no span beside them, nor
+    anything to add.
     """
-    if task.prefix or task.required:
-        return False
     if found := protected(task):
         return not any(map(str.isalpha, lifting.lift(task.text, found).plain))
-    return bool(task.text) and not any(map(str.isalnum, task.text))
+    demanded = task.prefix or task.required
+    return bool(task.text) and not demanded and not any(map(str.isalnum, task.text))
 
 
-def copied(task: Task) -> Outcome:
-    """The text itself, in no tokens."""
-    return Outcome([Found(task.text.strip(), 0.0, (), (), ())], task.warnings)
+def copied(task: Task, prefix: str) -> Outcome:
+    """The text itself, in no tokens, behind the prefix and the phrases it lacks."""
+    text = task.text.strip()
+    lacking = [one for one in task.required if not phrases.contains(text, one)]
+    whole = " ".join(filter(None, (prefix, *lacking, text)))
+    return Outcome([Found(whole, 0.0, (), (), ())], task.warnings)

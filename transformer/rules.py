@@ -92,6 +92,8 @@ class NoRepeat:
         tokens: Int[Array, " T"],
         position: Int[Array, ""],
     ) -> Float[Array, " V"]:
+        if self.n > tokens.size:
+            return log_probs
         newest = last(tokens, position, self.n - 1)
         padded = jnp.pad(tokens, (0, self.n - 1), constant_values=PAD)
         repeats = jnp.ones(tokens.shape, bool)

@@ -1,5 +1,6 @@
 """What both scripts do around their work: messages, exit codes, compiled programs."""
 
+import io
 import logging
 import os
 import sys
@@ -30,6 +31,9 @@ def run(main: Main) -> int:
 
     Standard output is left to `main`; messages go to standard error.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None if it is closed
+            stream.reconfigure(encoding="utf-8", errors="replace")
     console = Console(stderr=True, emoji=False)
     logging.basicConfig(
         level=logging.WARNING,

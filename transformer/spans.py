@@ -1,7 +1,8 @@
 """What translation must carry over unchanged: addresses, placeholders, entities.
 
-The kinds of spans are url, email, placeholder ({name}, {0}, {{ x }}, ${x}, %{x}),
-printf (%s, %1$d, %(name)s, %@), entity (&amp;) and, if asked for, number (12,5 km).
+The kinds of spans are url, email, placeholder ({name}, {0}, {{ x }}, ${x}, %{x}, also
+with a format, as {when, date, short}, {n: .2f}, {n, plural, …}), printf (%s, %1$d,
+%(name)s, %@), entity (&amp;) and, if asked for, number (12,5 km).
 """
 
 import re
@@ -29,12 +30,12 @@ class Span(NamedTuple):
 _DOMAINS = "com|org|net|edu|gov|io|dev|app|info|eu|de|ch|fr|uk|nl|pl|ru|cn|jp|kr|br|au"
 
 _UNITS = (
-    r"[%‰€$£¥₹]|°[CFK]?|[kMGT]?i?(?:B|bit)|[kMGT]?(?:Hz|Wh?|VA?|eV|J)|[kcmµn]?m[²³23]?|"
-    r"[kmµ]?g|[cm]?[lL]|[mµn]?s|mA|A|h|min|km/h|m/s|mph|lb|oz|ft|px|pt|dpi|fps"
+    r"km/h|m/s|[%‰€$£¥₹]|°[CFK]?|[kMGT]?i?(?:B|bit)|[kMGT]?(?:Hz|Wh?|VA?|eV|J)|[kcmµn]?m[²³23]?|"
+    r"[kmµ]?g|[cm]?[lL]|[mµn]?s|mA|A|h|min|mph|lb|oz|ft|px|pt|dpi|fps"
 )
 
 _CONVERSION = (
-    r"%(?:(?:\d++\$|\(\w++\))?[-+#0]*+\d*+(?>(?:\.\d++)?)"
+    r"%(?:(?:\d++\$|\(\w[\w ]{0,60}+\))?[-+#0]*+\d*+(?>(?:\.\d++)?)"
     r"(?>(?:hh?|ll?|[Lqjzt])?)[diouxXeEfFgGaAcCsSpn@]|%)"
 )
 """Behind a number it may be a percent sign before a word: `50 %sure`."""
@@ -55,7 +56,10 @@ _PATTERNS = {
     ),
     "placeholder": (
         r"\{\{\{[^{}]{1,200}+\}\}\}|\{\{[^{}]{1,200}+\}\}|\{%[^{}%]{1,200}+%\}"
-        r"|[$%#]?\{\s?[^\s{}]*+\s?\}"
+        r"|[$%#]?\{\s?[^\s{}]*+\s?\}|\{\s?\w[\w.]{0,60}+\s?(?::\s[^\s{}]*+"
+        r"|,\s?(?:number|date|time|ordinal|duration|spellout)\b[^{}]{0,200}+"
+        r"|,\s?(?:plural|select|selectordinal|choice)\s?,"
+        r"(?>(?:[^{}]{1,200}+|\{[^{}]{0,200}+\}){1,50}))\}"
     ),
     "printf": rf"(?<![\d%])(?:(?<!\d\s){_CONVERSION}|(?<=\d\s){_CONVERSION}(?!\w))",
     "entity": r"&(?:#\d{1,7}+|#[xX][0-9A-Fa-f]{1,6}+|[A-Za-z][A-Za-z0-9]{1,31}+);",
@@ -107,6 +111,13 @@ def _trimmed(url: str) -> str:
 def missing(source: str, translation: str, kinds: Kinds = KINDS) -> tuple[str, ...]:
     """Spans of the source that the translation has not, or not as often."""
     return _surplus(find(source, kinds), find(translation, kinds))
+
+
+def carried(source: str, translation: str, kinds: Kinds = KINDS) -> bool:
+    """Whether each span of the source came over, and as often as it stands there."""
+    given = Counter(span.text for span in find(translation, kinds))
+    wanted = Counter(span.text for span in find(source, kinds))
+    return all(given[text] == count for text, count in wanted.items())
 
 
 def _surplus(spans: Sequence[Span], others: Sequence[Span]) -> tuple[str, ...]:

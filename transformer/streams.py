@@ -4,6 +4,7 @@ Whatever a line holds, exactly one line comes out for it, with the same end. Onl
 newline ends a line; carriage returns right before it belong to the end.
 """
 
+import codecs
 import hashlib
 import json
 import os
@@ -18,7 +19,8 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import MofNCompleteColumn, Progress, ProgressColumn, Task
+from rich.text import Text
 
 from transformer import alignments, corpora, workers
 from transformer.errors import InputError
@@ -88,8 +90,24 @@ def write(line: str, end: str = "\n") -> None:
     sys.stdout.buffer.write((line + end).encode())
 
 
+def standard_input() -> BinaryIO:
+    """Standard input, through a buffer of its own.
+
+    Python locks that of `sys.stdin` to leave, and aborts where a thread waits with it.
+
+    Raises:
+        InputError: if it is closed.
+    """
+    if sys.stdin is None:
+        raise InputError("Standard input is closed. Give texts, or a file by --input.")
+    return open(sys.stdin.fileno(), "rb", closefd=False)
+
+
 def pipe(source: Iterable[bytes], translate: Translate, render: Render) -> None:
-    """Answers each line as soon as it is known: what has arrived goes together."""
+    """Answers each line as soon as it is known: what has arrived goes together.
+
+    A byte order mark at the beginning is no text, as in files.
+    """
     number = 0
     for lines in _arrived(source):
         for line in _rendered(lines, number, translate, render):
@@ -113,7 +131,10 @@ def _arrived(source: Iterable[bytes]) -> Iterator[list[str]]:
 
     def read() -> None:
         try:
-            for line in source:
+            lines = iter(source)
+            for first in islice(lines, 1):
+                arrivals.put(first.removeprefix(codecs.BOM_UTF8))
+            for line in lines:
                 arrivals.put(line)
         except Exception as error:  # raised again by whoever waits for the lines
             failures.append(error)
@@ -155,17 +176,24 @@ def file(
             just this one does, they must survive pickling.
 
     Raises:
-        InputError: if `source` cannot be read or `target` cannot be written.
+        InputError: if `source` cannot be read, `target` cannot be written, or either
+            is no regular file.
     """
-    if target.is_dir():
-        raise InputError(f"{target} is a folder.")
+    for path in (source, target):
+        if path.is_dir():
+            raise InputError(f"{path} is a folder.")
+        if path.exists() and not path.is_file():
+            raise InputError(
+                f"{path} is no file that can be read again and replaced. Translate a "
+                "pipe into a pipe: python translate.py MODEL < INPUT > OUTPUT"
+            )
     own = lambda: shard.own(corpora.whole_lines(source), PART)  # noqa: E731
     size = sum(1 for _ in own())
     mark = _mark(source, f"{settings} {PART} {shard.count}")
     shares = Shares(target, mark, shard.count)
     try:
         if not shares.has(shard.index):
-            with shares.open(shard.index) as output, Progress(console=console) as bar:
+            with shares.open(shard.index) as output, _progress(console) as bar:
                 done = _whole_lines(output)
                 task = bar.add_task("Translating", total=size, completed=done)
                 parts = _parts(islice(own(), done, None))
@@ -183,6 +211,20 @@ def file(
     if shard.count > 1:
         news = _news(shard, missing, target)
         console.print(news, markup=False, highlight=False, soft_wrap=True)
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        *Progress.get_default_columns(), MofNCompleteColumn(), _Speed(), console=console
+    )
+
+
+class _Speed(ProgressColumn):
+    """Lines a second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.1f} sentences/s")
 
 
 def _written(

@@ -196,9 +196,9 @@ def fulfilled(task: Task, prefix: str, text: str) -> bool:
     return kept and text.startswith(prefix)
 
 
-def missing(task: Task, text: str) -> tuple[str, ...]:
-    """The spans that did not come over into a translation."""
-    return spans.missing(task.text, text, task.kinds) if protected(task) else ()
+def carried(task: Task, text: str) -> bool:
+    """Whether the spans came over into a translation, and none more often."""
+    return not protected(task) or spans.carried(task.text, text, task.kinds)
 
 
 def protected(task: Task) -> tuple[Span, ...]:

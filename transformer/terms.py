@@ -5,15 +5,17 @@
 
 A term in small letters is found in any case; one with a capital as it is written only:
 `us` in `US`, but not `US` in `us`. What a translation must contain is meant as written.
-Terms stand in a text as whole words; where two overlap, the longer counts.
+Terms stand in a text as whole words; where two overlap, the longer counts. Those inside
+what comes over unchanged, as `dog` in `{dog}` or `https://dog.com`, are none.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from transformer import phrases
+from transformer import phrases, spans
 from transformer.errors import InputError
+from transformer.spans import KINDS, Kinds, Span
 from transformer.text import normalize
 
 NO = "no"
@@ -32,6 +34,8 @@ class Glossary:
     """What the terms of the source ask for."""
 
     wishes: Mapping[str, Wish]
+    kinds: Kinds = KINDS
+    """Of spans that come over unchanged: no term is looked for in them."""
 
     def wish(self, text: str) -> Wish:
         """What the translation of `text` must and must not contain.
@@ -45,8 +49,11 @@ class Glossary:
 
     def _terms(self, text: str) -> Iterator[str]:
         """The terms in a text from left to right; of two that overlap the longer."""
+        hidden = spans.find(text, self.kinds)
         taken: list[tuple[int, int, str]] = []
         for begin, end, term in sorted(self._places(text), key=_longest_first):
+            if any(_cut(begin, end, span) for span in hidden):
+                continue
             if all(end <= left or right <= begin for left, right, _ in taken):
                 taken.append((begin, end, term))
         return (term for _, _, term in sorted(taken))
@@ -59,6 +66,13 @@ class Glossary:
                 term = written if written in self.wishes else written.lower()
                 if term in self.wishes and phrases.alone(text, begin, end):
                     yield begin, end, term
+
+
+def _cut(begin: int, end: int, span: Span) -> bool:
+    """Whether a term stands in a span, or has a part of it only."""
+    overlapping = begin < span.end and span.begin < end
+    inside = begin <= span.begin and span.end <= end and end - begin > len(span.text)
+    return overlapping and not inside
 
 
 def _longest_first(place: tuple[int, int, str]) -> tuple[int, int]:

@@ -23,15 +23,20 @@ NAME = "params"
 """The item of every checkpoint that holds the parameters."""
 
 
+FOLDERS = "weights", "checkpoints"
+"""Where parameters lie in a model folder: the best, and those of the whole state."""
+
+
 def of(path: Path) -> Checkpoints:
     """What to translate with; newer ones replace older ones."""
-    return Checkpoints(path / "weights", log.warning)
+    return Checkpoints(path / FOLDERS[0], log.warning)
 
 
 def version(path: Path) -> str:
     """A mark of the weights in a model folder: other weights, another mark."""
-    seals = sorted((path / "weights").glob(f"*/{SEAL}"))
-    return hashlib.sha256(b"".join(seal.read_bytes() for seal in seals)).hexdigest()
+    best, newest = (sorted((path / name).glob(f"*/{SEAL}")) for name in FOLDERS)
+    marks = (seal.read_bytes() for seal in best or newest)
+    return hashlib.sha256(b"".join(marks)).hexdigest()
 
 
 def shapes(model: Transformer) -> Params:
@@ -64,7 +69,8 @@ def load(path: Path, model: Transformer, mesh: Mesh | None = None) -> Params:
     """
     there = parallel.placed(mesh or parallel.alone(), shapes(model))
     like: dict[str, Any] = {NAME: there}
-    for checkpoints in (of(path), Checkpoints(path / "checkpoints", log.warning)):
+    for name in FOLDERS:
+        checkpoints = Checkpoints(path / name, log.warning)
         number = checkpoints.newest()
         if number is not None:
             items, _ = checkpoints.load(number, like)
