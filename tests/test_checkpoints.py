@@ -121,6 +121,35 @@ def test_a_folder_without_checkpoints_has_no_newest(checkpoints):
     assert checkpoints.newest() is None
 
 
+def test_there_is_nothing_to_go_on_from_where_all_are_damaged(checkpoints, tmp_path):
+    assert checkpoints.to_go_on_from() is None
+    save(checkpoints, 10, 20)
+    assert checkpoints.to_go_on_from() == 20
+    damage(tmp_path, 20)
+    assert checkpoints.to_go_on_from() == 10
+    damage(tmp_path, 10)
+    with pytest.raises(InputError, match="No checkpoint in .* is intact"):
+        checkpoints.to_go_on_from()
+
+
+def test_what_cannot_be_replaced_stays(checkpoints, monkeypatch):
+    save(checkpoints, 10)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("transformer.checkpoints._seal", full)
+        with pytest.raises(InputError, match="Those before it are intact"):
+            save(checkpoints, 10)
+        patch.setattr("transformer.checkpoints.ocp.save_checkpointables_async", full)
+        with pytest.raises(InputError, match="No space"):
+            save(checkpoints, 20)
+    assert checkpoints.newest() == 10
+    save(checkpoints, 10)
+    assert [path.name for path in checkpoints._folder.iterdir()] == ["10"]
+
+
 def test_what_goes_wrong_behind_training_is_raised_by_wait(checkpoints, monkeypatch):
     def full(path):
         raise OSError(28, "No space left on device")

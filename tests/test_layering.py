@@ -98,7 +98,7 @@ RUNGS: list[dict[str, str]] = [
     {
         "budget": "axes batches errors",
         "checkpoints": "errors processes",
-        "folder": "config errors settings tokenizer",
+        "folder": "checkpoints config errors settings tokenizer",
         "model": (
             "attention backend config dropout embeddings layers masks norms positions "
             "remat"
@@ -159,9 +159,9 @@ RUNGS: list[dict[str, str]] = [
             "step tokenizer training update vocabulary weights"
         ),
         "fit": (
-            "batches budget config dataset errors evaluation finetuning folder "
-            "optimizers pages parallel processes settings step tokenizer training "
-            "update weights"
+            "batches budget checkpoints config dataset errors evaluation finetuning "
+            "folder optimizers pages parallel processes settings step tokenizer "
+            "training update weights"
         ),
         "insights": (
             "comparisons explanations lexicons pages panels strategies streams "

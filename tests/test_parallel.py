@@ -1,7 +1,7 @@
 """Whatever the mesh, the same numbers; and every mesh that cannot be is refused."""
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import jax
@@ -49,6 +49,64 @@ def sentences():
         return random.integers(4, CFG.vocab_size, random.integers(1, 12)).tolist()
 
     return store.collect([(sentence(), sentence()) for _ in range(300)])
+
+
+@dataclass(frozen=True)
+class Imitation:
+    """A device of an accelerator, as far as meshes look at it."""
+
+    id: int
+    platform: str
+    device_kind: str
+    process_index: int
+    slice_index: int
+    coords: tuple[int, int, int]
+    core_on_chip: int = 0
+
+
+def imitated(kind, platform, slices, coordinates):
+    each = [(part, at) for part in range(slices) for at in coordinates]
+    return [
+        Imitation(number, platform, kind, number // 4, part, at)
+        for number, (part, at) in enumerate(each)
+    ]
+
+
+HOST = [(n, 0, 0) for n in range(8)]
+POD = [(a, b, c) for c in range(4) for b in range(4) for a in range(4)]
+FLAT = [(a, b, 0) for b in range(16) for a in range(16)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "platform", "slices", "coordinates", "shape"),
+    [
+        ("NVIDIA H100", "gpu", 1, HOST, (8, 1, 1)),
+        ("NVIDIA H100", "gpu", 2, HOST, (16, 1, 1)),
+        ("NVIDIA H100", "gpu", 2, HOST, (2, 1, 8)),
+        ("NVIDIA H100", "gpu", 4, HOST, (2, 2, 8)),
+        ("NVIDIA H100", "gpu", 3, HOST, (1, 24, 1)),
+        ("TPU v4", "tpu", 1, POD, (32, 1, 2)),
+        ("TPU v5", "tpu", 2, POD, (32, 4, 1)),
+        ("TPU v6 lite", "tpu", 1, FLAT, (32, 8, 1)),
+    ],
+)
+def test_devices_of_several_slices_make_a_mesh_whose_last_axes_stay_within_one(
+    kind, platform, slices, coordinates, shape
+):
+    devices = imitated(kind, platform, slices, coordinates)
+    mesh = parallel._mesh(shape, devices)
+    assert tuple(mesh.shape.values()) == shape
+    assert {one.id for one in mesh.devices.flat} == set(range(len(devices)))
+    part = np.vectorize(lambda one: one.slice_index)(mesh.devices)
+    rest = -(-slices // shape[0])  # slices that the first axis cannot span
+    assert all(len(np.unique(row)) == rest for row in part.reshape(shape[0], -1))
+    assert (part == part[..., :1]).all()
+
+
+def test_slices_that_differ_make_a_mesh_in_the_order_they_come():
+    devices = imitated("NVIDIA H100", "gpu", 2, HOST)[:12]
+    mesh = parallel._mesh((3, 1, 4), devices)
+    assert [one.id for one in mesh.devices.flat] == list(range(12))
 
 
 def beginning(sentences, mesh, cfg=OPTIMIZER):

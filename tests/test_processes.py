@@ -21,11 +21,11 @@ from transformer.processes import Processes
 ROOT = Path(__file__).parents[1]
 PATIENCE = 300
 
-SHORT = ["--training.steps=60", "--optimizer.warmup=30"]
+SHORT = ["--training.steps=120", "--optimizer.warmup=30"]
 
 
-def start(command, path, count=1):
-    """That many processes which train together."""
+def start(command, path, count=1, more=((), ())):
+    """That many processes which train together, each with flags of its own."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -33,12 +33,12 @@ def start(command, path, count=1):
     flags = [[*together, f"--process={i}"] if count > 1 else [] for i in range(count)]
     return [
         subprocess.Popen(
-            [*command, *SHORT, f"--out={path}", *own],
+            [*command, *SHORT, f"--out={path}", *own, *mine],
             stderr=subprocess.PIPE,
             text=True,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
         )
-        for own in flags
+        for own, mine in zip(flags, more, strict=False)
     ]
 
 
@@ -74,14 +74,21 @@ def test_two_processes_are_killed_continue_and_agree_with_one(command, tmp_path)
     assert codes == [1, -signal.SIGKILL]
     assert "Another process is lost" in told[0] and "Traceback" not in told[0]
 
-    running = start(command, two, 2)
+    shared = ["--mesh=tensor=2"]  # both compute the same rows
+    running = start(command, two, 2, (shared, shared))
     wait_for_another_checkpoint(two, running)
     running[1].terminate()  # tells one of them; both stop after the same update
     codes, told = ended(running)
     assert codes == [130, 130]
     assert "which is saved" in told[0]
 
-    assert ended(start(command, two, 2))[0] == [0, 0]
+    running = start(command, two, 2)
+    wait_for_another_checkpoint(two, running)
+    for process in running:
+        process.kill()
+    assert ended(running)[0] == [-signal.SIGKILL, -signal.SIGKILL]
+
+    assert ended(start(command, two))[0] == [0]
     for a, b in zip(weights(one), weights(two), strict=True):
         np.testing.assert_allclose(b, a, rtol=0, atol=1e-5 * np.abs(a).max())
 
@@ -93,6 +100,13 @@ def test_what_one_of_two_processes_cannot_do_is_said_once_for_all(command, tmp_p
     assert codes == [2, 2]
     for text in told:
         assert "is no run" in " ".join(text.split()) and "Traceback" not in text
+
+    longer = (), ["--data.max-length=100"]
+    codes, told = ended(start(command, tmp_path / "other", 2, longer))
+    assert codes == [2, 2]
+    for text in told:
+        assert "with other settings" in " ".join(text.split())
+        assert "Traceback" not in text
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,8 @@ def fit_until(cfg, path, step, monkeypatch, mesh="data=2"):
 
     def write(self, journal, number, metrics):
         if number >= step:
+            for saving in (self._checkpoints, self._weights):
+                saving.wait()  # a thread would live on and write into the next run's
             raise PowerCut
         real(self, journal, number, metrics)
 
@@ -276,6 +278,39 @@ def test_a_signal_after_the_last_update_stops_the_run_too(
             fit(cfg, path, None, QUIET)
     fit(cfg, path, None, QUIET)
     assert_same(everything(path, cfg), everything(uninterrupted, cfg))
+
+
+def test_processes_that_hear_of_a_signal_late_stop_though_all_updates_validate(
+    cfg, tmp_path, monkeypatch
+):
+    def as_of_several(interrupts, before):
+        del interrupts  # each knows only what the update told all of them
+        return before is not None and bool(before.interrupted)
+
+    real = training.Run._write
+
+    def write(self, journal, number, metrics):
+        real(self, journal, number, metrics)
+        if number == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(training, "_stopping", as_of_several)
+    monkeypatch.setattr(training.Run, "_write", write)
+    with pytest.raises(training.Interrupted, match="update 4"):
+        fit(with_training(cfg, eval_every=1), tmp_path / "run", None, QUIET)
+    assert [report["step"] for report in reports(tmp_path / "run")][-1] == 4
+
+
+def test_a_run_that_cannot_go_on_does_not_begin_anew(cfg, uninterrupted):
+    for seal in (uninterrupted / "checkpoints").glob("*/seal.json"):
+        seal.unlink()
+    with pytest.raises(InputError, match="has weights of update"):
+        fit(cfg, uninterrupted, None, QUIET)
+    shutil.rmtree(uninterrupted / "weights")
+    made = folder.describe(uninterrupted)._replace(parent="of others")
+    folder.create(uninterrupted, made, tokenizer.load_both(uninterrupted))
+    with pytest.raises(InputError, match="begun with --init-from"):
+        fit(cfg, uninterrupted, None, QUIET)
 
 
 def test_a_finished_run_that_is_started_again_changes_nothing(cfg, uninterrupted):

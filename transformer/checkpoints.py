@@ -8,8 +8,9 @@ This is the one import of Orbax.
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -72,21 +73,23 @@ class Checkpoints:
             InputError: if the save before this one could not be written.
         """
         self.wait()
-        path = self._folder / str(number)
+        path, draft = (self._folder / name for name in (str(number), f"{number}.draft"))
         if processes.first():
             for later in (n for n in self.numbers() if n > number):
                 _clear(self._folder / str(later))  # damaged: passed over at the start
-            _clear(path)
-            self._folder.mkdir(parents=True, exist_ok=True)
+            _clear(draft)
         processes.meet()
-        response = ocp.save_checkpointables_async(
-            str(path), items, custom_metadata=notes
-        )
+        with self._told():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            response = ocp.save_checkpointables_async(
+                str(draft), items, custom_metadata=notes
+            )
 
         def finish() -> None:
             response.result()
             if processes.first():
-                _seal(path)
+                _seal(draft)
+                _replace(path, draft)
                 self._prune()
 
         self._saving = self._worker.submit(finish)
@@ -100,14 +103,23 @@ class Checkpoints:
         if self._saving is None:
             return
         saving, self._saving = self._saving, None
-        try:
+        with self._told():
             saving.result()
-            processes.meet()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Raises `InputError` in all processes where one could not write."""
+        failure = None
+        try:
+            yield
         except (OSError, ValueError) as error:  # a ValueError is TensorStore's
+            failure = str(error)
+        failures = [one for one in processes.each(failure) if one is not None]
+        if failures:
             raise InputError(
-                f"A checkpoint in {self._folder} could not be written: {error}. Those "
-                "before it are intact; make room, and the same command continues."
-            ) from error
+                f"A checkpoint in {self._folder} could not be written: {failures[0]}. "
+                "Those before it are intact; make room, and the same command continues."
+            )
 
     def load(self, number: int, like: Items) -> tuple[Items, dict[str, Any]]:
         """The items named in `like`, with its shapes and shardings, and the notes."""
@@ -118,6 +130,20 @@ class Checkpoints:
     def newest(self) -> int | None:
         """The newest intact checkpoint; warns of every damaged one passed over."""
         return processes.agreed(self._newest() if processes.first() else None)
+
+    def to_go_on_from(self) -> int | None:
+        """The newest intact checkpoint; none if nothing was saved yet.
+
+        Raises:
+            InputError: if something was, but none is intact.
+        """
+        number = self.newest()
+        if number is None and self.numbers():
+            raise InputError(
+                f"No checkpoint in {self._folder} is intact. Begin anew with another "
+                "--out, from the best weights by --init-from if those are intact."
+            )
+        return number
 
     def _newest(self) -> int | None:
         return next(filter(self._sound, reversed(self.numbers())), None)
@@ -147,6 +173,15 @@ def _clear(path: Path) -> None:
     """Removes a checkpoint, its seal first, so that half of one never counts."""
     (path / SEAL).unlink(missing_ok=True)
     shutil.rmtree(path, ignore_errors=True)
+
+
+def _replace(path: Path, draft: Path) -> None:
+    """Puts a sealed draft in the place of a checkpoint, which counts until then."""
+    if path.exists():
+        old = path.with_name(f"{path.name}.old")
+        _clear(old)
+        path.rename(old)
+    draft.rename(path)
 
 
 def _digests(path: Path) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """An experiment, from its settings to its scores."""
 
 import dataclasses
+import logging
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -22,6 +23,7 @@ from transformer import (
     update,
     weights,
 )
+from transformer.checkpoints import Checkpoints
 from transformer.config import Config
 from transformer.dataset import Dataset
 from transformer.errors import InputError
@@ -31,6 +33,8 @@ from transformer.pages import corpus
 from transformer.step import Objective
 from transformer.tokenizer import Tokenizers
 from transformer.training import Run, build
+
+log = logging.getLogger(__name__)
 
 
 def fit(
@@ -139,7 +143,10 @@ def _describe(cfg: Config, path: Path, data: Dataset, init_from: Path | None) ->
     if _going_on(path):
         before = folder.describe(path)
         _check_data(path, before.data, data.fingerprint)
-        return _check_parent(path, before.parent, parent)
+        _check_parent(path, before.parent, parent)
+        return _check_whole(path, cfg, forsaken=bool(before.parent) and not parent)
+    if folder.exists(path) and folder.describe(path).parent and not parent:
+        raise _forsaken(path)
     vocabulary = data.tokenizers.source.size, data.tokenizers.target.size
     directions = finetuning.directions(cfg.data, init_from)
     made = Description(cfg, vocabulary, data.fingerprint, directions, parent)
@@ -166,6 +173,27 @@ def _check_parent(path: Path, before: str | None, now: str) -> None:
             "of --init-from. Leave it out to continue, with the network's settings as "
             "config.json has them, or name another --out."
         )
+
+
+def _check_whole(path: Path, cfg: Config, *, forsaken: bool) -> None:
+    """Raises `InputError` if a run would begin anew, though not as it once began."""
+    if Checkpoints(path / "checkpoints", log.warning).numbers():
+        return
+    later = [n for n in weights.of(path).numbers() if n > cfg.training.eval_every]
+    if later:
+        raise InputError(
+            f"{path} has weights of update {later[-1]:,}, but no checkpoint to go on "
+            "from. Begin with another --out, from these weights by --init-from."
+        )
+    if forsaken:
+        raise _forsaken(path)
+
+
+def _forsaken(path: Path) -> InputError:
+    return InputError(
+        f"{path} was begun with --init-from, and no update is saved yet. Give it "
+        "again, or name another --out."
+    )
 
 
 def _as_begun(cfg: Config, path: Path) -> Config:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from transformer import settings
+from transformer.checkpoints import SEAL
 from transformer.config import Config, ModelConfig
 from transformer.errors import InputError, unreadable
 from transformer.tokenizer import Tokenizers
@@ -99,9 +100,9 @@ def exists(path: Path) -> bool:
 
 
 def begun(path: Path) -> bool:
-    """Whether there is something in it that was learnt."""
+    """Whether there is something in it that was learnt, and is whole."""
     learnt = (path / "checkpoints", path / "weights")
-    return exists(path) and any(part.is_dir() for part in learnt)
+    return exists(path) and any(any(part.glob(f"*/{SEAL}")) for part in learnt)
 
 
 def vacant(path: Path) -> bool:

@@ -12,12 +12,15 @@ Rajbhandari et al. 2020, "ZeRO"; Shoeybi et al. 2019, "Megatron-LM".
 
 import math
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.experimental.mesh_utils import create_device_mesh, create_hybrid_device_mesh
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from transformer import paths
@@ -92,9 +95,29 @@ def alone() -> Mesh:
     return _mesh([1] * len(AXES), jax.local_devices()[:1])
 
 
-def _mesh(shape: Iterable[int], devices: list[Any]) -> Mesh:
-    kinds = (AxisType.Auto,) * len(AXES)
-    return jax.make_mesh(tuple(shape), AXES, kinds, devices=devices)
+def _mesh(shape: Iterable[int], devices: Sequence[Any]) -> Mesh:
+    """The devices, near ones along the last axes.
+
+    A slice, which is a TPU's or the GPUs of one host, has a fast network inside. The
+    first axes span slices as far as they divide their number, the others stay within.
+    """
+    shape, kinds = tuple(shape), (AxisType.Auto,) * len(AXES)
+    counts = Counter(getattr(device, "slice_index", 0) for device in devices)
+    if len(set(counts.values())) > 1:  # hosts that differ have no common shape
+        return Mesh(np.array(devices).reshape(shape), AXES, axis_types=kinds)
+    across, left = [], len(counts)
+    for size in shape:
+        across.append(math.gcd(size, left))
+        left //= across[-1]
+    within = [size // slices for size, slices in zip(shape, across, strict=True)]
+    arranged = (
+        create_hybrid_device_mesh(
+            within, across, devices, allow_split_physical_axes=True
+        )
+        if len(counts) > 1
+        else create_device_mesh(shape, devices, allow_split_physical_axes=True)
+    )
+    return Mesh(arranged, AXES, axis_types=kinds)
 
 
 def check(mesh: Mesh, cfg: ModelConfig) -> None:
@@ -123,6 +146,11 @@ def whole(mesh: Mesh) -> NamedSharding:
 def by_rows(mesh: Mesh, before: int = 0) -> NamedSharding:
     """Divided along rows, which stand behind `before` other axes."""
     return NamedSharding(mesh, PartitionSpec(*[None] * before, ROWS))
+
+
+def by_devices(mesh: Mesh) -> NamedSharding:
+    """An element for each device."""
+    return NamedSharding(mesh, PartitionSpec(AXES))
 
 
 def _spec(mesh: Mesh, path: str, shape: tuple[int, ...]) -> PartitionSpec:

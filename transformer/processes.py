@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ from transformer.errors import InputError
 
 DAY = 24 * 60 * 60 * 1000
 """How long one process waits for another, in milliseconds."""
+
+PATIENCE = 10_000
+"""How long one that failed waits for the others to fail as well, in milliseconds."""
 
 T = TypeVar("T")
 
@@ -67,6 +71,8 @@ def connect(cfg: Processes) -> None:
         jax.distributed.initialize(cfg.coordinator, *named)
     elif named != (None, None):
         raise InputError("--processes and --process need --coordinator.")
+    if cfg.coordinator is not None:  # JAX would only note it, and nobody ask
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _check(cfg: Processes) -> None:
@@ -93,7 +99,7 @@ def first() -> bool:
 def agreed(value: T) -> T:
     """What process 0 passes, in all of them; plain values as JSON has them.
 
-    All processes must call this, `known`, `meet` and `in_turn` in the same order.
+    All processes must call this, `each`, `known`, `meet` and `in_turn` in one order.
     """
     if not several():
         return value
@@ -104,16 +110,19 @@ def agreed(value: T) -> T:
     return json.loads(_client().blocking_key_value_get(key, DAY))
 
 
+def each(value: T) -> list[T]:
+    """What every process passes, in all of them; plain values as JSON has them."""
+    if not several():
+        return [value]
+    key = f"{__name__}/{next(_number)}"
+    _client().key_value_set(f"{key}/{jax.process_index()}", json.dumps(value))
+    keys = [f"{key}/{process}" for process in range(jax.process_count())]
+    return [json.loads(_client().blocking_key_value_get(one, DAY)) for one in keys]
+
+
 def known(*, told: bool) -> bool:
     """Whether any process was told, in all of them."""
-    if not several():
-        return told
-    key = f"{__name__}/{next(_number)}"
-    _client().key_value_set(f"{key}/{jax.process_index()}", json.dumps(told))
-    keys = [f"{key}/{process}" for process in range(jax.process_count())]
-    return any(
-        [json.loads(_client().blocking_key_value_get(each, DAY)) for each in keys]
-    )
+    return any(each(told))
 
 
 def meet() -> None:
@@ -126,22 +135,21 @@ def in_turn(work: Callable[[], T]) -> T:
     """Does the work in process 0, then in all others, which find what it wrote.
 
     Raises:
-        InputError: in all of them, if process 0 raises it.
+        InputError: in all of them, if one raises it.
     """
     if not several():
         return work()
-    failure, result = None, None
-    if first():
+    results: list[T] = []
+    for mine in (first(), not first()):
+        failure = None
         try:
-            result = work()
+            results += [work()] if mine else []
         except InputError as error:
             failure = str(error)
-    failure = agreed(failure)
-    if failure is not None:
-        raise InputError(failure)
-    result = result if first() else work()
-    meet()
-    return result  # pyright: ignore[reportReturnType]
+        for message in each(failure):
+            if message is not None:
+                raise InputError(message)
+    return results[0]
 
 
 @contextmanager
@@ -158,6 +166,16 @@ def company() -> Iterator[None]:
             "Another process is lost, and with it the work since the last checkpoint. "
             f"Start all of them again: they continue. ({str(error).splitlines()[0]})"
         ) from error
+
+
+def part(code: int) -> None:
+    """Leaves, unless all others are about to end, too, as JAX will wait for that."""
+    if not several():
+        return
+    try:
+        _client().wait_at_barrier(f"{__name__}/parting", PATIENCE)
+    except jax.errors.JaxRuntimeError:
+        leave(code)
 
 
 def leave(code: int) -> NoReturn:

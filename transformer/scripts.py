@@ -48,6 +48,7 @@ def run(main: Main) -> int:
         console.quiet = False  # of several processes, each says what it met
         console.print("Error:", style="bold red", end=" ")
         console.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        processes.part(BAD_INPUT)
         return BAD_INPUT
     except processes.Lost as error:
         console.quiet = False
@@ -55,6 +56,7 @@ def run(main: Main) -> int:
         processes.leave(FAULT)
     except KeyboardInterrupt as interrupt:
         console.print(str(interrupt) or "Interrupted.", markup=False)
+        processes.part(INTERRUPTED)
         return INTERRUPTED
     except BrokenPipeError:  # whoever read our output has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -138,17 +138,19 @@ class Run:
             self._state, outcome = update(
                 self._state, batch, interrupted=interrupts.received
             )
-            if before:  # written while the device works on this one
+            if before and before.metrics:  # the device works on this one meanwhile
                 self._write(journal, step - 1, before.metrics)
             stopping = _stopping(interrupts, before)
             validating = step % cfg.eval_every == 0 or step == cfg.steps
             if validating or stopping:
                 self._write(journal, step, outcome.metrics)
-                outcome = None
+                outcome = outcome._replace(metrics={})
             if validating:
                 self._validate(journal, step)
+            elif stopping:
+                self._save(step)
             if stopping:
-                self._stop(step)
+                self._leave(step)
 
     def _next(self) -> Batch:
         start = time.perf_counter()
@@ -161,10 +163,6 @@ class Run:
         if processes.known(told=interrupts.received):
             self._leave(int(self._state.step))
 
-    def _stop(self, step: int) -> NoReturn:
-        self._save(step)
-        self._leave(step)
-
     def _leave(self, step: int) -> NoReturn:
         self._checkpoints.wait()
         self._weights.wait()
@@ -176,7 +174,7 @@ class Run:
     def _begin(self, init: Start | None) -> TrainState:
         """The state of the newest intact checkpoint, or a new one."""
         made_of = self._objective, self._optimizer, self._cfg.training.seed
-        number = self._checkpoints.newest()
+        number = self._checkpoints.to_go_on_from()
         if number is None:
             state = first_state(*made_of)
             if init is None:

@@ -79,10 +79,11 @@ class Update:
         """One for each shape."""
         return list(self._programs.values())
 
-    def _flag(self, *, interrupted: bool) -> Any:
-        """One for each group of rows."""
-        mine = parallel.held(self._mesh, parallel.groups(self._mesh))
-        return parallel.place(self._mesh, np.full(len(mine), interrupted))
+    def _flag(self, *, interrupted: bool) -> jax.Array:
+        """One for each device: processes that share rows may not share a signal."""
+        mine = np.full(len(self._mesh.local_devices), interrupted)
+        there = parallel.by_devices(self._mesh)
+        return jax.make_array_from_process_local_data(there, mine)
 
 
 def abstract_state(
@@ -116,8 +117,8 @@ def compiled(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=by_rows),
         batches.example(filled, accumulate),
     )
-    each = parallel.by_rows(mesh)
-    flags = jax.ShapeDtypeStruct((parallel.groups(mesh),), jnp.bool, sharding=each)
+    each = parallel.by_devices(mesh)
+    flags = jax.ShapeDtypeStruct((mesh.size,), jnp.bool, sharding=each)
     places, structure = jax.tree.flatten(parallel.shardings(mesh, state))
     jitted = _jitted(objective, optimizer, structure, tuple(places))
     return jitted.lower(state, batch, flags).compile()
@@ -148,7 +149,7 @@ def _update(
     optimizer: optax.GradientTransformation,
     state: TrainState,
     batch: Batch,
-    interrupted: Bool[Array, " groups"],
+    interrupted: Bool[Array, " devices"],
 ) -> Step:
     state, metrics = train_step(objective, optimizer, state, batch)
     return state, Outcome(metrics, jnp.any(interrupted))
