@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from transformer import batches, packing, store
 from transformer.batches import Plan, Shape
+from transformer.errors import InputError
 from transformer.symbols import BOS, EOS, PAD
 
 TOKENS = 1024
@@ -205,7 +206,7 @@ def test_padding_is_under_ten_percent_on_sentences_of_natural_length():
     everything = np.ones(len(lengths), bool)
     for budget in (2048, 4096):
         plan = Plan(lengths, everything, batches.shapes(lengths, budget), 1, 0)
-        assert plan.padding < 0.1
+        assert plan.padding() < 0.1
 
 
 @given(lengths=LENGTHS, accumulate=st.integers(1, 3))
@@ -219,7 +220,7 @@ def test_the_padding_told_is_the_padding_there(lengths, accumulate):
         for side in (batch.source, batch.target)
     ]
     empty = sum(int((ids == 0).sum()) for ids in segments)
-    assert plan.padding == pytest.approx(empty / sum(ids.size for ids in segments))
+    assert plan.padding() == pytest.approx(empty / sum(ids.size for ids in segments))
 
 
 def test_two_plans_of_one_seed_agree_on_every_batch():
@@ -352,6 +353,19 @@ def test_a_rate_of_one_is_no_rate():
     assert order(rated([1.0] * 90)) == order(rated([True] * 90))
 
 
+def test_rows_that_devices_fill_up_are_padding():
+    plan = planned(stored([(4, 4)] * 300))
+    share = 1 - plan.padding()
+    assert plan.padding(lambda rows: 2 * rows) == pytest.approx(1 - share / 2)
+
+
+def test_more_pairs_than_can_be_numbered_are_refused():
+    many = 2**31
+    lengths, rates = np.broadcast_to(3, (many, 2)), np.broadcast_to(1.0, many)
+    with pytest.raises(InputError, match="more than the 2,147,483,647"):
+        Plan(lengths, rates, [Shape(1, 8, 8)], accumulate=1, seed=0)
+
+
 def test_the_padding_told_of_rates_is_nearly_the_padding_there():
     plan = rated([0.5] * 400 + [3.0] * 100)
     room = filled = 0
@@ -360,7 +374,7 @@ def test_the_padding_told_of_rates_is_nearly_the_padding_there():
         room += shape.rows * (shape.source + shape.target)
         pairs = np.concatenate([row for part in parts for row in part])
         filled += batches.lengths(stored(corpus(500)))[pairs].sum()
-    assert plan.padding == pytest.approx(1 - filled / room, abs=0.03)
+    assert plan.padding() == pytest.approx(1 - filled / room, abs=0.03)
 
 
 def test_a_stream_of_rates_continues_exactly_where_its_state_was_taken():

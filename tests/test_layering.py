@@ -77,7 +77,7 @@ RUNGS: list[dict[str, str]] = [
         "workers": "errors",
     },
     {
-        "batches": "packing portions store symbols",
+        "batches": "errors packing portions store symbols",
         "corpora": "cleaning compression errors phrasebook sources",
         "dataset": (
             "batches cleaning config corpora encoding errors marks mixture pieces "

@@ -50,7 +50,7 @@ def test_padding_is_under_ten_percent_on_captions(captions, budget):
     lengths = batches.lengths(tokens)
     shapes = batches.shapes(lengths, budget)
     plan = Plan(lengths, np.ones(len(lengths), bool), shapes, 1, 0)
-    assert plan.padding < 0.1
+    assert plan.padding() < 0.1
     assert len(shapes) <= 3
 
 

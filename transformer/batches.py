@@ -15,12 +15,16 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from transformer import packing
+from transformer.errors import InputError
 from transformer.portions import Portion
 from transformer.store import Side, Store
 from transformer.symbols import BOS, EOS, PAD
 
 SENTENCES = 4
 """Sentences of mean length that a row should hold: with fewer, the ends stay empty."""
+
+MOST = 2**31 - 1
+"""Pairs of a plan, whose numbers have 32 bits."""
 
 NOBODY = -1
 """Stands for an empty row, in the last batch of a shape."""
@@ -95,6 +99,9 @@ class Plan:
         shapes: as from `shapes`.
         accumulate: parts of one shape that make one update.
         seed: decides the order.
+
+    Raises:
+        InputError: for more than `MOST` pairs.
     """
 
     def __init__(
@@ -105,6 +112,12 @@ class Plan:
         accumulate: int,
         seed: int,
     ) -> None:
+        if len(rates) > MOST:
+            raise InputError(
+                f"{len(rates):,} pairs, each as often as data.segmentations says, are "
+                f"more than the {MOST:,} that can be planned. Train on parts of them, "
+                "one after the other with --init-from."
+            )
         self.shapes = shapes
         self._accumulate, self._seed = accumulate, seed
         self._rows = [packing.NONE for _ in shapes]
@@ -121,13 +134,20 @@ class Plan:
         ]
         self.per_epoch = sum(counts)
         """Batches of one epoch. The very first batch has the largest shape."""
-        room = sum(
-            count * accumulate * shape.rows * sum(shape[1:])
-            for count, shape in zip(counts, shapes, strict=True)
-        )
-        self.padding = 1 - (rates @ lengths).sum() / room
-        """The share of positions, on both sides, that hold no token."""
+        self._counts, self._tokens = counts, (rates @ lengths).sum()
         self._epoch = lru_cache(maxsize=2)(self._shuffle)
+
+    def padding(self, filled: Callable[[int], int] = int) -> float:
+        """The share of positions, on both sides, that hold no token.
+
+        Args:
+            filled: from the rows of a batch to those that devices compute for them.
+        """
+        room = sum(
+            count * self._accumulate * filled(shape.rows) * sum(shape[1:])
+            for count, shape in zip(self._counts, self.shapes, strict=True)
+        )
+        return 1 - self._tokens / room
 
     def _take(
         self, lengths: Int[np.ndarray, "n 2"], pairs: Int[np.ndarray, " m"], rate: float

@@ -87,6 +87,7 @@ class Run:
         )
         self._plan = data.plan(cfg)
         held = partial(parallel.held, objective.mesh)
+        self._padding = self._plan.padding(partial(parallel.filled, objective.mesh))
         self._stream = batches.stream(data.store, self._plan, cfg.training.steps, held)
         self._weights = weights.of(path)
         self._checkpoints = Checkpoints(
@@ -233,7 +234,7 @@ class Run:
             )
         waited, self._waited = self._waited, 0.0
         rate = self._rates[step - 1].item()
-        values |= {"learning rate": rate, "padding": self._plan.padding}
+        values |= {"learning rate": rate, "padding": self._padding}
         journal.step(step, values, waited)
 
     def _validate(self, journal: Journal | Silence, step: int) -> None:
