@@ -124,7 +124,7 @@ def compare(command: Command) -> list[Row]:
             kind,
             len(programs[kind].compiled),
             programs[kind].compile_seconds,
-            one.plan.padding,
+            one.plan.padding(),
             measure.spread([turn[kind] for turn in turns]),
         )
         for kind, one in tasks.items()

@@ -1,6 +1,9 @@
 """The largest batch that fits, on made-up memories and on a real program."""
 
+import sys
 from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 import jax
 import numpy as np
@@ -112,14 +115,48 @@ def test_the_memory_of_a_real_update_grows_with_its_tokens_and_counts_the_state(
 
 
 def test_a_container_leaves_less_than_the_machine_has(tmp_path, monkeypatch):
-    machine = budget.free_memory()
-    monkeypatch.setattr(budget, "CONTROL_GROUP", tmp_path)
-    (tmp_path / "memory.max").write_text("5000\n")
-    (tmp_path / "memory.current").write_text("3000\n")
+    one, eight = parallel.make("data=1"), parallel.make("data=8")
+    machine = budget.free_memory(one)
     assert machine > 1e6
-    assert budget.free_memory() == budget.SHARE * 2000
+    assert budget.free_memory(eight) == pytest.approx(machine / 8, rel=0.2)
+    for names in budget.CONTROL_GROUPS.values():
+        monkeypatch.setattr(budget, "CONTROL_GROUPS", {tmp_path: names})
+        limit, used, cached = names
+        (tmp_path / f"memory.{limit}").write_text("5000\n")
+        (tmp_path / f"memory.{used}").write_text("3000\n")
+        (tmp_path / "memory.stat").write_text(f"cache 7\n{cached} 1000\n")
+        assert budget.free_memory(one) == budget.SHARE * 3000
+        assert budget.free_memory(eight) == int(budget.SHARE * (3000 // 8))
     (tmp_path / "memory.max").write_text("max\n")
-    assert budget.free_memory() > 1e6
+    monkeypatch.setattr(budget, "CONTROL_GROUPS", {tmp_path: ("max", "current", "")})
+    assert budget.free_memory(one) > 1e6
+
+
+def test_files_that_are_cached_are_memory_to_be_had(tmp_path, monkeypatch):
+    monkeypatch.setattr(budget, "CONTROL_GROUPS", {})
+    monkeypatch.setattr(budget, "MEMORY", tmp_path / "meminfo")
+    told = "MemTotal: 9000 kB\nMemFree: 10 kB\nMemAvailable: 5000 kB\nHugePages: 0\n"
+    (tmp_path / "meminfo").write_text(told)
+    assert budget.free_memory(parallel.alone()) == budget.SHARE * 1024 * 5000
+
+
+def test_a_program_that_cannot_even_be_compiled_is_too_large():
+    def compiled(shape) -> Any:
+        if shape.rows > 100:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: hbm")
+        analysis = SimpleNamespace(
+            temp_size_in_bytes=shape.rows,
+            argument_size_in_bytes=0,
+            output_size_in_bytes=0,
+            alias_size_in_bytes=0,
+        )
+        return SimpleNamespace(memory_analysis=lambda: analysis)
+
+    lengths = np.full((10_000, 2), 8)
+    needed: Any = budget.of_update(compiled, lengths)
+    assert needed(64) < 100 and needed(80_000) == sys.maxsize
+    found = budget.largest(needed, 10**9, 64, budget.most_useful(lengths))
+    assert needed(found) <= 100 and needed(2 * found) == sys.maxsize
 
 
 def test_copies_share_half_of_memory_or_what_a_container_leaves(monkeypatch):

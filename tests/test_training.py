@@ -211,7 +211,7 @@ def test_the_largest_batch_that_fits_is_found_once_and_kept(cfg, tmp_path, monke
     fit_until(auto, tmp_path / "run", 4, monkeypatch)
     tokens = folder.describe(tmp_path / "run").config.data.tokens
     assert isinstance(tokens, int) and tokens > cfg.data.max_length
-    monkeypatch.setattr(budget, "free_memory", lambda: 0)
+    monkeypatch.setattr(budget, "free_memory", lambda mesh: 0)
     fit(auto, tmp_path / "run", None, QUIET)
     assert reports(tmp_path / "run")[-1]["step"] == cfg.training.steps
     with pytest.raises(InputError, match="are free"):
@@ -523,9 +523,10 @@ def test_updates_that_are_not_finite_are_skipped_and_end_the_run(cfg, tmp_path):
 
 
 def test_a_batch_that_does_not_fit_says_what_to_change(cfg):
-    exhausted = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
-    message = str(update.too_large(exhausted, cfg.data))
+    with pytest.raises(InputError) as raised, update.fitting(cfg.data):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+    message = str(raised.value)
     assert "data.tokens=128" in message and "data.accumulate" in message
     assert "if a checkpoint is saved already, with another --out" in message
-    other = jax.errors.JaxRuntimeError("INTERNAL: bug")
-    assert update.too_large(other, cfg.data) is other
+    with pytest.raises(jax.errors.JaxRuntimeError), update.fitting(cfg.data):
+        raise jax.errors.JaxRuntimeError("INTERNAL: bug")

@@ -8,14 +8,19 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+AMPERE = 8.0
+"""Its compute capability."""
+
 
 def on_cpu() -> bool:
     return jax.default_backend() == "cpu"
 
 
 def on_nvidia() -> bool:
-    """On a card of Ampere's kind or later; those before call themselves Tesla."""
-    return jax.local_devices()[0].device_kind.startswith("NVIDIA")
+    """On a card of Ampere's kind or later, which compute in bfloat16."""
+    device = jax.local_devices()[0]
+    named = device.device_kind.startswith("NVIDIA")
+    return named and float(device.compute_capability) >= AMPERE
 
 
 def wide(dtype: DTypeLike) -> DTypeLike:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 from jax.stages import Compiled
 from jaxtyping import Int
 
@@ -28,8 +29,18 @@ TRIES = 8
 
 GIB = 2**30
 
-CONTROL_GROUP = Path("/sys/fs/cgroup")
-"""Where Linux tells a container its limits."""
+MEMORY = Path("/proc/meminfo")
+
+CONTROL_GROUPS = {
+    Path("/sys/fs/cgroup"): ("max", "current", "inactive_file"),
+    Path("/sys/fs/cgroup/memory"): (
+        "limit_in_bytes",
+        "usage_in_bytes",
+        "total_inactive_file",
+    ),
+}
+"""Where Linux tells a container its limit, what it uses, and how much of that is files
+that are cached; in version 2 and in version 1."""
 
 
 def largest(
@@ -56,7 +67,9 @@ def largest(
         if guess <= best:
             break
         needed = bytes_needed(guess)
-        if needed > need:
+        if needed == sys.maxsize:  # more than a program may have: who knows how much
+            meets = (best + guess) // 2
+        elif needed > need:
             meets = best + (memory - need) * (guess - best) // (needed - need)
         else:  # level: there is room for all that is left to try
             meets = too_much - 1
@@ -87,7 +100,13 @@ def of_update(
     """
 
     def bytes_needed(tokens: int) -> int:
-        plan = compiled(batches.shapes(lengths, tokens)[0]).memory_analysis()
+        try:
+            program = compiled(batches.shapes(lengths, tokens)[0])
+        except jax.errors.JaxRuntimeError as error:  # XLA for TPUs looks at memory
+            if "RESOURCE_EXHAUSTED" in str(error):
+                return sys.maxsize
+            raise
+        plan = program.memory_analysis()
         assert plan is not None, "XLA tells it of every program"
         return (
             plan.temp_size_in_bytes
@@ -104,13 +123,14 @@ def most_useful(lengths: Int[np.ndarray, "n 2"]) -> int:
     return int(lengths.max(axis=1).sum())
 
 
-def free_memory() -> int:
-    """Bytes that a program may plan for on the device at hand."""
-    statistics = jax.local_devices()[0].memory_stats() or {}
+def free_memory(mesh: Mesh) -> int:
+    """Bytes that a program may plan for on each device of this process."""
+    devices = mesh.local_devices
+    statistics = devices[0].memory_stats() or {}
     if "bytes_limit" in statistics:
         free = statistics["bytes_limit"] - statistics.get("bytes_in_use", 0)
-    else:
-        free = min(_free_pages(), _container_room())
+    else:  # CPU devices have one memory
+        free = min(_available(), _container_room()) // len(devices)
     return int(SHARE * free)
 
 
@@ -122,21 +142,35 @@ def copies(params: Params) -> int:
     return room // (GIB + 3 * size)
 
 
-def _free_pages() -> int:
-    """Bytes of main memory that nobody uses; where that is not told, half of all."""
-    page = os.sysconf("SC_PAGE_SIZE")
-    if "SC_AVPHYS_PAGES" in os.sysconf_names:
-        return page * os.sysconf("SC_AVPHYS_PAGES")
-    return page * os.sysconf("SC_PHYS_PAGES") // 2
+def _available() -> int:
+    """Bytes of main memory to be had, those included that only cache files; where that
+    is not told, half of all."""
+    try:
+        told = MEMORY.read_text("utf-8")
+    except OSError:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    return 1024 * _told("MemAvailable:", told)
 
 
 def _container_room() -> int:
     """Bytes up to the limit of the container that we are in, if any."""
-    try:
-        limit, used = (
-            (CONTROL_GROUP / f"memory.{name}").read_text("utf-8").strip()
-            for name in ("max", "current")
-        )
-    except OSError:
-        return sys.maxsize
-    return sys.maxsize if limit == "max" else max(0, int(limit) - int(used))
+    for folder, names in CONTROL_GROUPS.items():
+        try:
+            limit, used, told = (
+                (folder / f"memory.{name}").read_text("utf-8")
+                for name in (*names[:2], "stat")
+            )
+        except OSError:
+            continue
+        if limit.strip() != "max":
+            return max(0, int(limit) - int(used) + _told(names[2], told))
+    return sys.maxsize
+
+
+def _told(name: str, lines: str) -> int:
+    """The number behind a name, in one of many lines."""
+    return next(
+        int(number)
+        for key, number, *_ in map(str.split, lines.splitlines())
+        if key == name
+    )

@@ -167,13 +167,13 @@ class Evaluator:
 
     def _mean_loss(self, one: _Set, params: Params) -> float:
         """Over the tokens of all pairs that are not too long."""
-        total, tokens = 0.0, 0
         held = partial(parallel.held, self._mesh)
-        for batch in batches.once(one.store, one.plan, held):
-            there = parallel.place(self._mesh, batch, before=1)
-            loss, count = jax.device_get(self._loss(params, there))
-            total, tokens = total + float(loss), tokens + int(count)
-        return total / tokens
+        found = [
+            self._loss(params, parallel.place(self._mesh, batch, before=1))
+            for batch in batches.once(one.store, one.plan, held)
+        ]
+        losses, counts = zip(*jax.device_get(found), strict=True)
+        return sum(map(float, losses)) / sum(map(int, counts))
 
 
 def _names(held: Sequence[Held]) -> list[str]:

@@ -232,7 +232,7 @@ def _largest(cfg: Config, data: Dataset, objective: Objective) -> int:
     least = cfg.data.max_length
     return budget.largest(
         budget.of_update(compiled, lengths),
-        processes.agreed(budget.free_memory()),
+        min(processes.each(budget.free_memory(objective.mesh))),
         least,
         max(least, budget.most_useful(lengths)),
     )

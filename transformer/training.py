@@ -38,7 +38,7 @@ from transformer.progress import Progress
 from transformer.step import Metrics, Objective, TrainState
 from transformer.strategies import Beam
 from transformer.tokenizer import Tokenizers
-from transformer.update import Outcome, Update, abstract_state, first_state
+from transformer.update import Outcome, Update, abstract_state, first_state, fitting
 from transformer.weights import NAME
 
 log = logging.getLogger(__name__)
@@ -224,7 +224,8 @@ class Run:
         return Journal(self._path, self._console, about, first=int(self._state.step))
 
     def _write(self, journal: Journal | Silence, step: int, metrics: Metrics) -> None:
-        values = {name: x.item() for name, x in jax.device_get(metrics).items()}
+        with fitting(self._cfg.data):
+            values = {name: x.item() for name, x in jax.device_get(metrics).items()}
         if values["skipped in a row"] >= MOST_SKIPPED:
             raise InputError(
                 f"The loss or its gradient was not finite in {MOST_SKIPPED} updates in "

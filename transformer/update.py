@@ -1,6 +1,8 @@
 """The update, compiled for every shape of batch before the first one comes."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -56,24 +58,19 @@ class Update:
         start = time.perf_counter()
         self._programs: dict[tuple[int, ...], Compiled] = {}
         for shape in shapes:
-            program = compiled(objective, optimizer, cfg.accumulate, state, shape)
+            with fitting(cfg):
+                program = compiled(objective, optimizer, cfg.accumulate, state, shape)
             rows = parallel.filled(self._mesh, shape.rows)
             self._programs[rows, shape.target] = program
         self.seconds = time.perf_counter() - start
         """What compiling took."""
 
     def __call__(self, state: TrainState, batch: Batch, *, interrupted: bool) -> Step:
-        """One update.
-
-        Raises:
-            InputError: if the batch does not fit into memory.
-        """
+        """One update. Raises `InputError` if the batch does not fit into memory."""
         there = parallel.place(self._mesh, batch, before=1)
         program = self._programs[there.labels.shape[1:]]
-        try:
+        with fitting(self._cfg):
             return program(state, there, self._flags[interrupted])
-        except jax.errors.JaxRuntimeError as error:
-            raise too_large(error, self._cfg) from error
 
     def programs(self) -> list[Compiled]:
         """One for each shape."""
@@ -155,12 +152,20 @@ def _update(
     return state, Outcome(metrics, jnp.any(interrupted))
 
 
-def too_large(error: Exception, cfg: DataConfig) -> Exception:
-    """The same error, but for what a smaller batch would mend."""
-    if "RESOURCE_EXHAUSTED" not in str(error):
-        return error
-    return InputError(
-        f"A batch of data.tokens={cfg.budget} does not fit into the memory of the "
-        "device. Halve it, and double data.accumulate to keep the size of an update; "
-        "if a checkpoint is saved already, with another --out."
-    )
+@contextmanager
+def fitting(cfg: DataConfig) -> Iterator[None]:
+    """Raises `InputError` for what a smaller batch would mend.
+
+    That may come when a program is compiled, when it is begun, or when its result is
+    asked for.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise InputError(
+            f"A batch of data.tokens={cfg.budget} does not fit into the memory of the "
+            "device. Halve it, and double data.accumulate to keep the size of an "
+            "update; if a checkpoint is saved already, with another --out."
+        ) from error
