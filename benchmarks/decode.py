@@ -160,7 +160,9 @@ def turns(
     later = [contestants.ask(**request) for _ in range(rounds)]
     count = len(request["sources"])
     written = {name: first[name]["targets"] for name in later[-1]}
-    assert all(_as_long_as_asked(task, targets) for targets in written.values())
+    for name, targets in written.items():
+        if not _as_long_as_asked(task, targets):
+            raise InputError(f"{name} wrote translations of other than forced lengths.")
     rates = {
         name: measure.spread([count / turn[name]["seconds"] for turn in later])
         for name in written
@@ -186,13 +188,14 @@ def _tokens(task: Task, targets: list[Ids]) -> float:
 
 
 def _as_long_as_asked(task: Task, targets: list[Ids]) -> bool:
-    """In words: of forced tokens, the last of ours is EOS."""
+    """Whether they have the forced length; rivals count no EOS, ours end with one."""
     lengths = {len(ids) for ids in targets}
     return task.forced is None or lengths <= {task.forced - 1, task.forced}
 
 
 def _same(task: Task, targets: list[Ids], others: list[Ids]) -> float:
-    """Forced ones but for the last token, where we write EOS and the rivals a word."""
+    """The share that is alike; if the length is forced, but for the last token, where
+    we write EOS and the rivals a word."""
     words = task.forced - 1 if task.forced else None
     both = zip(targets, others, strict=True)
     return float(np.mean([one[:words] == other[:words] for one, other in both]))

@@ -1,4 +1,4 @@
-"""Axis names used in every signature and every einsum.
+"""Axis names used in signatures and einsums; others are local, and say so.
 
 B  sentences in a batch        N  attention heads
 T  target or query positions   H  width of one head

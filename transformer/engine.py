@@ -190,11 +190,13 @@ def _begin(network: Network, memory: Memory, asked: Asked, *, shape: Shape) -> R
     strategy, rows = shape.strategy, shape.rows
     network, _ = penalised(network, strategy.coverage)
     cache = network.cache(memory, strategy.width, shape.length)
-    sizes = {"length": shape.length, "width": strategy.width, "best": strategy.best}
-    state = search.start(cache, rows, **sizes)
-    dead = state.alive._replace(scores=jnp.full_like(state.alive.scores, IMPOSSIBLE))
+    alive, finished = (
+        search.nothing(rows, count, shape.length)
+        for count in (strategy.width, strategy.best)
+    )
+    zero = jnp.zeros(rows, jnp.int32)
     memory, asked = jax.tree.map(jnp.zeros_like, (memory, asked))
-    return Running(memory, asked, state._replace(alive=dead))
+    return Running(memory, asked, State(zero, alive, cache, finished, zero))
 
 
 def _admit(
@@ -254,13 +256,17 @@ def _turn(
 
     def lengthened(carry: tuple[State, Bool[Array, " B"]]):
         state, cut = carry
-        state = advance(state)
-        over = search.alive(state) & (state.position >= shape.length)
-        scores = jnp.where(over[:, None], IMPOSSIBLE, state.alive.scores)
-        alive = state.alive._replace(scores=scores)
-        return state._replace(alive=alive), cut | over
+        state, over = _ended(advance(state), shape.length)
+        return state, cut | over
 
     none = jnp.zeros(shape.rows, bool)
     state, cut = jax.lax.while_loop(going, lengthened, (state, none))
     seen = Seen(search.alive(state), cut, state.finished)
     return Running(memory, asked, state), seen
+
+
+def _ended(state: State, length: int) -> tuple[State, Bool[Array, " B"]]:
+    """The searches for which there is room left, and which have come to its end."""
+    over = search.alive(state) & (state.position >= length)
+    scores = jnp.where(over[:, None], IMPOSSIBLE, state.alive.scores)
+    return state._replace(alive=state.alive._replace(scores=scores)), over

@@ -33,7 +33,7 @@ def run(main: Main) -> int:
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # None if it is closed
-            stream.reconfigure(encoding="utf-8", errors="replace")
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     console = Console(stderr=True, emoji=False)
     logging.basicConfig(
         level=logging.WARNING,

@@ -27,6 +27,8 @@ from transformer.errors import InputError
 from transformer.lines import Translation
 from transformer.shards import ALONE, Shard, Shares
 
+HOUR = 3600
+
 PART = 1024
 """Lines translated together at most."""
 
@@ -214,9 +216,9 @@ def file(
 
 
 def _progress(console: Console) -> Progress:
-    return Progress(
-        *Progress.get_default_columns(), MofNCompleteColumn(), _Speed(), console=console
-    )
+    """Parts take long, and so does what speed is told by."""
+    columns = *Progress.get_default_columns(), MofNCompleteColumn(), _Speed()
+    return Progress(*columns, console=console, speed_estimate_period=HOUR)
 
 
 class _Speed(ProgressColumn):
