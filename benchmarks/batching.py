@@ -6,6 +6,7 @@ their longer side and cut into so many buckets, each a shape to compile, where p
 is least. Both have as many target positions a batch.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -48,8 +49,11 @@ class Bucketed(Plan):
             self._batches += [(shape, part) for part in np.split(pairs, cuts)]
         self._order = np.random.default_rng(0).permutation(len(self._batches))
         self.per_epoch = len(self._batches)
-        room = sum(shape.rows * sum(shape[1:]) for shape, _ in self._batches)
-        self.padding = 1 - lengths.sum() / room
+        self._tokens = lengths.sum()
+
+    def padding(self, filled: Callable[[int], int] = int) -> float:
+        rows = [(filled(shape.rows), shape) for shape, _ in self._batches]
+        return 1 - self._tokens / sum(count * sum(shape[1:]) for count, shape in rows)
 
     def batch(
         self, number: int, held: Held = range

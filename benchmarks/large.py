@@ -88,7 +88,7 @@ def main(folder: Path, pairs: int = 10_000_000, tokens: int = 8192) -> None:
     print(
         f"prepared {prepared - start:.1f} s, planned {planned - prepared:.1f} s, "
         f"next epoch {shuffled - planned:.1f} s, {plan.per_epoch} batches, "
-        f"padding {plan.padding:.3f}, peak {peak()} GB"
+        f"padding {plan.padding():.3f}, peak {peak()} GB"
     )
 
 

@@ -63,7 +63,7 @@ def measured(command: Command, task: Task) -> Result:
         "jax": jax.__version__,
         **_speed(windows),
         **_limit(task, limits, windows),
-        "padding": task.plan.padding,
+        "padding": task.plan.padding(),
         "input_tokens_per_second": measure.input_rate(task.stream(), INPUTS),
         **_cost(programs),
     }

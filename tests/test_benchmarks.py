@@ -144,6 +144,8 @@ def test_bucketed_batches_hold_every_pair_once_in_a_row_of_its_own(small):
     rows = [row for _, [part] in found for row in part if len(row)]
     assert sorted(np.concatenate(rows)) == list(range(len(lengths)))
     assert all(len(part) == shape.rows for shape, [part] in found)
+    room = sum(shape.rows * (shape.source + shape.target) for shape, _ in found)
+    assert bucketed.padding() == pytest.approx(1 - lengths.sum() / room)
 
 
 @pytest.fixture
