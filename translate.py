@@ -189,7 +189,7 @@ def explained(command: Command, translator: Translator) -> None:
     """Shows the texts that are given, or those of standard input."""
     views, search, texts = command.views, command.search, command.texts
     if not (texts or views.compare or views.neighbours):
-        texts = tuple(map(streams.text, streams.standard_input()))
+        texts = tuple(streams.given())
     beam = Beam(width=search.beam, alpha=search.length_penalty)
     form = insights.as_json if command.json else insights.as_text
     insights.show(views, translator, texts, beam, form)
@@ -284,7 +284,7 @@ def main(console: Console) -> None:
     )
     translator = order.translator
     if command.tokens:
-        lines = command.texts or map(streams.text, streams.standard_input())
+        lines = command.texts or streams.given()
         return show_tokens(translator, lines)
     if command.views.asked:
         return explained(command, translator)

@@ -161,10 +161,18 @@ def test_where_something_is_to_be_added_no_mere_signs_are_copied(task, office):
 def test_what_is_to_be_added_to_mere_spans_stands_before_them(task, office, tokenizers):
     prefix = tuple(tokenizers.target.encode("the"))
     longest = "http://a.b/" + 5000 * "c"  # no network would be asked to translate that
-    asked_for = task(longest, required=("a dog", "a.b"), prefix=prefix)
-    found, asked = office(lambda request: ["cat"], asked_for)
-    assert [one.text for one in found.best] == [f"the a dog {longest}"]
-    assert not asked
+    for required, whole in (
+        (("a dog", "a.b"), f"the a dog {longest}"),
+        (("dog", "a dog", "the"), f"the a dog {longest}"),
+    ):
+        asked_for = task(longest, required=required, prefix=prefix)
+        found, asked = office(lambda request: ["cat"], asked_for)
+        assert [one.text for one in found.best] == [whole]
+        assert not asked
+    begun = task(
+        "{the} {a}", required=("dog",), prefix=tokenizers.target.encode("{the")
+    )
+    assert office(lambda request: [], begun)[0].best[0].text == "{the} {a} dog"
 
 
 def test_without_its_spans_all_else_is_asked_as_before(task, office, tokenizers):

@@ -51,7 +51,9 @@ def test_a_conversion_is_found_behind_a_number(text):
     "text",
     [
         "100% sure", "100%sure, 50 %sicher", "AT&T; R&D", "{two words}", "a@b", "x.y",
-        "5 < 6 {", "{yes, no}", "{a: or so}", "{n, plural, {", "The end.Com",
+        "5 < 6 {", "{yes, no}", "{a: or so}", "{Mr: Smith}",
+        "{x, date of birth, name}", "{time, number of days}", "rate %(see note)all",
+        "{n, plural, {", "The end.Com",
         "$ 5", "&foo; &;", "://", "http://", "@name", "12",
     ],
 )  # fmt: skip
@@ -89,6 +91,8 @@ def test_a_span_may_not_come_over_more_often_either():
     assert not spans.carried("{a} or {b}", "{a} oder {b} {a}")
     assert not spans.carried("{a} or {b}", "{a} oder")
     assert spans.carried("{a}", "{a} {c}")  # no span of the source
+    asked = "The 2 dogs and two cats", "Die 2 Hunde und 2 Katzen", spans.WITH_NUMBERS
+    assert spans.carried(*asked)  # a number may have stood there in words
 
 
 @pytest.mark.parametrize(

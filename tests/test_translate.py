@@ -234,7 +234,7 @@ def test_flags_that_contradict_each_other_are_refused(flags, message):
         translate.check(translate.Command(model=ROOT, **flags))
 
 
-def test_flags_that_agree_are_not_refused():
+def test_flags_that_agree_are_not_refused(tmp_path):
     agreeing: list[dict[str, Any]] = [
         {"verify": ROOT, "search": Search(beam=2, length_penalty=1.0)},
         {"alignments": True, "search": Search(mbr=8)},
@@ -246,6 +246,9 @@ def test_flags_that_agree_are_not_refused():
         JUDGED,
         JUDGED | {"output": ROOT, "against": ROOT},
     ]
+    bans = tmp_path / "bans.tsv"
+    bans.write_text("dog\tKöter\tno\n")
+    agreeing += [{"demands": Demands(terms=bans), "search": Search(sample=True)}]
     for flags in agreeing:
         translate.check(translate.Command(model=ROOT, **flags))
 

@@ -145,11 +145,12 @@ def copies(params: Params) -> int:
 def _available() -> int:
     """Bytes of main memory to be had, those included that only cache files; where that
     is not told, half of all."""
+    half = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     try:
-        told = MEMORY.read_text("utf-8")
+        told = _told("MemAvailable:", MEMORY.read_text("utf-8"))
     except OSError:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    return 1024 * _told("MemAvailable:", told)
+        return half
+    return half if told is None else 1024 * told
 
 
 def _container_room() -> int:
@@ -163,14 +164,11 @@ def _container_room() -> int:
         except OSError:
             continue
         if limit.strip() != "max":
-            return max(0, int(limit) - int(used) + _told(names[2], told))
+            return max(0, int(limit) - int(used) + (_told(names[2], told) or 0))
     return sys.maxsize
 
 
-def _told(name: str, lines: str) -> int:
+def _told(name: str, lines: str) -> int | None:
     """The number behind a name, in one of many lines."""
-    return next(
-        int(number)
-        for key, number, *_ in map(str.split, lines.splitlines())
-        if key == name
-    )
+    pairs = (line.split()[:2] for line in lines.splitlines())
+    return next((int(number) for key, number in pairs if key == name), None)

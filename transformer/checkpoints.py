@@ -115,9 +115,10 @@ class Checkpoints:
         except (OSError, ValueError) as error:  # a ValueError is TensorStore's
             failure = str(error)
         failures = [one for one in processes.each(failure) if one is not None]
-        if failures:
+        if failures:  # who only waited for another one in vain does not know why
+            why = min(failures, key=lambda one: "DEADLINE_EXCEEDED" in one)
             raise InputError(
-                f"A checkpoint in {self._folder} could not be written: {failures[0]}. "
+                f"A checkpoint in {self._folder} could not be written: {why}. "
                 "Those before it are intact; make room, and the same command continues."
             )
 

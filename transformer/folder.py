@@ -11,6 +11,7 @@ report.html        the same, to look at
 import dataclasses
 import json
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -102,7 +103,8 @@ def exists(path: Path) -> bool:
 def begun(path: Path) -> bool:
     """Whether there is something in it that was learnt, and is whole."""
     learnt = (path / "checkpoints", path / "weights")
-    return exists(path) and any(any(part.glob(f"*/{SEAL}")) for part in learnt)
+    seals = chain.from_iterable(part.glob(f"*/{SEAL}") for part in learnt)
+    return exists(path) and any(seal.parent.name.isdecimal() for seal in seals)
 
 
 def vacant(path: Path) -> bool:

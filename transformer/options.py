@@ -164,13 +164,20 @@ class Demands:
             kinds=self.kinds,
         )
 
+    def _glossary(self) -> Glossary:
+        if self.terms is None:
+            return Glossary({})
+        glossary = terms.parse(corpora.lines(self.terms), str(self.terms))
+        return replace(glossary, kinds=self.kinds)
+
+    def required(self) -> list[str]:
+        """The phrases that must stand in some translation, those of terms included."""
+        of_terms = (wish.required for wish in self._glossary().wishes.values())
+        return [*self.require, *chain.from_iterable(of_terms)]
+
     def _wish(self) -> Callable[[str], Wish]:
-        glossary = Glossary({})
-        if self.terms is not None:
-            glossary = terms.parse(corpora.lines(self.terms), str(self.terms))
-        glossary = replace(glossary, kinds=self.kinds)
-        of_terms = (wish.required for wish in glossary.wishes.values())
-        for demanded in (self.prefix, *self.require, *chain.from_iterable(of_terms)):
+        glossary = self._glossary()
+        for demanded in (self.prefix, *self.required()):
             for phrase in _within(demanded, self.ban):
                 raise InputError(
                     f"{phrase!r} is banned, and {demanded!r} is demanded. Remove one "
@@ -209,7 +216,7 @@ def check(search: Search, demands: Demands) -> None:
                 "--alternatives make none. Leave one of them out."
             )
     another = search.sample or search.alternatives or search.diverse is not None
-    if another and (demands.require or demands.terms):
+    if another and demands.required():
         raise InputError(
             "Phrases of --require and --terms are found by plain beam search. Leave "
             "out --sample, --alternatives and --diverse."

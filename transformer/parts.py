@@ -186,6 +186,10 @@ def verbatim(task: Task) -> bool:
 def copied(task: Task, prefix: str) -> Outcome:
     """The text itself, in no tokens, behind the prefix and the phrases it lacks."""
     text = task.text.strip()
-    lacking = [one for one in task.required if not phrases.contains(text, one)]
-    whole = " ".join(filter(None, (prefix, *lacking, text)))
+    begun = text.startswith(prefix)
+    before, behind = ([], [text]) if begun else ([prefix, text], [])
+    for phrase in sorted(task.required, key=len, reverse=True):
+        if not phrases.contains(" ".join([*before, *behind]), phrase):
+            behind.append(phrase) if begun else before.insert(-1, phrase)
+    whole = " ".join([*before, *behind])
     return Outcome([Found(whole, 0.0, (), (), ())], task.warnings)

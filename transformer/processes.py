@@ -11,8 +11,9 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
@@ -169,13 +170,14 @@ def company() -> Iterator[None]:
 
 
 def part(code: int) -> None:
-    """Leaves, unless all others are about to end, too, as JAX will wait for that."""
+    """Leaves, if there are several processes, when all others do or do not come."""
     if not several():
         return
-    try:
+    with suppress(jax.errors.JaxRuntimeError):
         _client().wait_at_barrier(f"{__name__}/parting", PATIENCE)
-    except jax.errors.JaxRuntimeError:
-        leave(code)
+    if first():
+        time.sleep(1)  # the others learn from it that they may go
+    leave(code)
 
 
 def leave(code: int) -> NoReturn:

@@ -35,8 +35,9 @@ _UNITS = (
 )
 
 _CONVERSION = (
-    r"%(?:(?:\d++\$|\(\w[\w ]{0,60}+\))?[-+#0]*+\d*+(?>(?:\.\d++)?)"
-    r"(?>(?:hh?|ll?|[Lqjzt])?)[diouxXeEfFgGaAcCsSpn@]|%)"
+    r"%(?:(?:\d++\$|\(\w++\))?[-+#0]*+\d*+(?>(?:\.\d++)?)"
+    r"(?>(?:hh?|ll?|[Lqjzt])?)[diouxXeEfFgGaAcCsSpn@]"
+    r"|\(\w[\w ]{0,60}+\)[diouxXeEfFgGaAcCsS](?!\w)|%)"
 )
 """Behind a number it may be a percent sign before a word: `50 %sure`."""
 
@@ -56,8 +57,9 @@ _PATTERNS = {
     ),
     "placeholder": (
         r"\{\{\{[^{}]{1,200}+\}\}\}|\{\{[^{}]{1,200}+\}\}|\{%[^{}%]{1,200}+%\}"
-        r"|[$%#]?\{\s?[^\s{}]*+\s?\}|\{\s?\w[\w.]{0,60}+\s?(?::\s[^\s{}]*+"
-        r"|,\s?(?:number|date|time|ordinal|duration|spellout)\b[^{}]{0,200}+"
+        r"|[$%#]?\{\s?[^\s{}]*+\s?\}|\{\s?\w[\w.]{0,60}+\s?(?:"
+        r":\s[<>=^+\-#0-9.,_]*+[a-zA-Z%]?"
+        r"|,\s?(?:number|date|time|ordinal|duration|spellout)\s?(?>(?:,[^{}]{0,200}+)?)"
         r"|,\s?(?:plural|select|selectordinal|choice)\s?,"
         r"(?>(?:[^{}]{1,200}+|\{[^{}]{0,200}+\}){1,50}))\}"
     ),
@@ -114,10 +116,16 @@ def missing(source: str, translation: str, kinds: Kinds = KINDS) -> tuple[str, .
 
 
 def carried(source: str, translation: str, kinds: Kinds = KINDS) -> bool:
-    """Whether each span of the source came over, and as often as it stands there."""
+    """Whether each span of the source came over, and as often as it stands there.
+
+    Numbers may come more often: they may stand in words in the source.
+    """
     given = Counter(span.text for span in find(translation, kinds))
-    wanted = Counter(span.text for span in find(source, kinds))
-    return all(given[text] == count for text, count in wanted.items())
+    wanted = Counter(span[2:] for span in find(source, kinds))
+    return all(
+        given[text] == count or (kind == "number" and given[text] > count)
+        for (text, kind), count in wanted.items()
+    )
 
 
 def _surplus(spans: Sequence[Span], others: Sequence[Span]) -> tuple[str, ...]:

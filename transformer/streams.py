@@ -23,7 +23,7 @@ from rich.progress import MofNCompleteColumn, Progress, ProgressColumn, Task
 from rich.text import Text
 
 from transformer import alignments, corpora, workers
-from transformer.errors import InputError
+from transformer.errors import InputError, unreadable
 from transformer.lines import Translation
 from transformer.shards import ALONE, Shard, Shares
 
@@ -105,6 +105,18 @@ def standard_input() -> BinaryIO:
     return open(sys.stdin.fileno(), "rb", closefd=False)
 
 
+def unmarked(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines without the byte order mark that may stand before the first."""
+    lines = iter(lines)
+    yield from (line.removeprefix(codecs.BOM_UTF8) for line in islice(lines, 1))
+    yield from lines
+
+
+def given() -> Iterator[str]:
+    """The lines of standard input without their ends."""
+    return map(text, unmarked(standard_input()))
+
+
 def pipe(source: Iterable[bytes], translate: Translate, render: Render) -> None:
     """Answers each line as soon as it is known: what has arrived goes together.
 
@@ -133,10 +145,7 @@ def _arrived(source: Iterable[bytes]) -> Iterator[list[str]]:
 
     def read() -> None:
         try:
-            lines = iter(source)
-            for first in islice(lines, 1):
-                arrivals.put(first.removeprefix(codecs.BOM_UTF8))
-            for line in lines:
+            for line in unmarked(source):
                 arrivals.put(line)
         except Exception as error:  # raised again by whoever waits for the lines
             failures.append(error)
@@ -182,13 +191,7 @@ def file(
             is no regular file.
     """
     for path in (source, target):
-        if path.is_dir():
-            raise InputError(f"{path} is a folder.")
-        if path.exists() and not path.is_file():
-            raise InputError(
-                f"{path} is no file that can be read again and replaced. Translate a "
-                "pipe into a pipe: python translate.py MODEL < INPUT > OUTPUT"
-            )
+        _check_regular(path)
     own = lambda: shard.own(corpora.whole_lines(source), PART)  # noqa: E731
     size = sum(1 for _ in own())
     mark = _mark(source, f"{settings} {PART} {shard.count}")
@@ -213,6 +216,21 @@ def file(
     if shard.count > 1:
         news = _news(shard, missing, target)
         console.print(news, markup=False, highlight=False, soft_wrap=True)
+
+
+def _check_regular(path: Path) -> None:
+    """Raises `InputError` for what is there, but cannot be read again or replaced."""
+    try:
+        folder, other = path.is_dir(), path.exists() and not path.is_file()
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if folder:
+        raise InputError(f"{path} is a folder.")
+    if other:
+        raise InputError(
+            f"{path} is no file that can be read again and replaced. Translate a "
+            "pipe into a pipe: python translate.py MODEL < INPUT > OUTPUT"
+        )
 
 
 def _progress(console: Console) -> Progress:

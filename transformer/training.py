@@ -79,8 +79,7 @@ class Run:
         init: Start | None = None,
     ) -> None:
         self._cfg, self._path, self._console = cfg, path, console
-        self._objective = objective
-        self._report = data.report
+        self._objective, self._report = objective, data.report
         self._optimizer = optimizers.make(cfg.optimizer, cfg.training.steps)
         self._evaluate = Evaluator(
             cfg, objective, data.tokenizers, data.valid, cfg.training.eval_sentences
@@ -245,6 +244,7 @@ class Run:
         journal.evaluation(step, "validation", result)
         merit = result.merit(self._cfg.training.metric)
         self._progress = self._progress.after(step, merit)
+        self._checkpoints.wait()  # or there may be weights that no state goes with
         if self._progress.best_step == step:
             self._weights.save(step, {NAME: params}, {"step": step})
         self._save(step)

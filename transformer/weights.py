@@ -34,7 +34,10 @@ def of(path: Path) -> Checkpoints:
 
 def version(path: Path) -> str:
     """A mark of the weights in a model folder: other weights, another mark."""
-    best, newest = (sorted((path / name).glob(f"*/{SEAL}")) for name in FOLDERS)
+    best, newest = (
+        [seal for seal in sorted(found) if seal.parent.name.isdecimal()]
+        for found in ((path / name).glob(f"*/{SEAL}") for name in FOLDERS)
+    )
     marks = (seal.read_bytes() for seal in best or newest)
     return hashlib.sha256(b"".join(marks)).hexdigest()
 
