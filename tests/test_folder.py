@@ -94,7 +94,12 @@ def test_no_run_begins_in_a_model_of_another_program(tmp_path):
 
 def test_a_run_may_begin_where_nothing_was_learnt_and_nothing_is_lost(model, tmp_path):
     assert folder.vacant(model) and folder.vacant(tmp_path / "new")
-    (model / "weights").mkdir()
+    for name in ("5.draft", "5.orbax-checkpoint-tmp"):  # a kill left it behind
+        (model / "weights" / name).mkdir(parents=True)
+        (model / "weights" / name / "seal.json").touch()
+    (model / "checkpoints" / "5").mkdir(parents=True)
+    assert folder.vacant(model)
+    (model / "checkpoints" / "5" / "seal.json").touch()
     assert folder.begun(model) and not folder.vacant(model)
     (tmp_path / "tokenizer.model").write_text("mine")
     assert not folder.vacant(tmp_path)

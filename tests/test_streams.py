@@ -379,7 +379,7 @@ def test_a_pipe_ends_as_it_should_while_its_input_stays_open():
             process.stdin.write(line)
             process.stdin.flush()
         interrupted.send_signal(signal.SIGINT)
-        assert [process.wait(WAIT) for process in running] == [2, 0, 130]
+        assert [process.wait(6 * WAIT) for process in running] == [2, 0, 130]
         assert refused.stderr.read() == "Error: wrong\n"
 
 
