@@ -6,7 +6,6 @@ their longer side and cut into so many buckets, each a shape to compile, where p
 is least. Both have as many target positions a batch.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -40,20 +39,18 @@ class Bucketed(Plan):
         order = np.argsort(lengths.max(axis=1), kind="stable")
         ends = boundaries(lengths[order], buckets)
         self.shapes: list[Shape] = []
+        self._counts: list[int] = []
+        self._accumulate, self._tokens = 1, lengths.sum()
         self._batches: list[tuple[Shape, np.ndarray]] = []
         for pairs in np.split(order, ends):
             source, target = lengths[pairs].max(axis=0).tolist()
             shape = Shape(max(1, tokens // max(source, target)), source, target)
             self.shapes.append(shape)
             cuts = range(shape.rows, len(pairs), shape.rows)
+            self._counts.append(len(cuts) + 1)
             self._batches += [(shape, part) for part in np.split(pairs, cuts)]
         self._order = np.random.default_rng(0).permutation(len(self._batches))
         self.per_epoch = len(self._batches)
-        self._tokens = lengths.sum()
-
-    def padding(self, filled: Callable[[int], int] = int) -> float:
-        rows = [(filled(shape.rows), shape) for shape, _ in self._batches]
-        return 1 - self._tokens / sum(count * sum(shape[1:]) for count, shape in rows)
 
     def batch(
         self, number: int, held: Held = range

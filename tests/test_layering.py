@@ -179,7 +179,7 @@ RUNGS: list[dict[str, str]] = [
             "folder interrupts journal losses model optimizers pages parallel "
             "processes progress step strategies tokenizer update weights"
         ),
-        "update": "batches config errors parallel step",
+        "update": "batches budget config errors parallel step",
         "walks": "comparisons explanations lexicons neighbours text",
     },
     {

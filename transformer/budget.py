@@ -103,7 +103,7 @@ def of_update(
         try:
             program = compiled(batches.shapes(lengths, tokens)[0])
         except jax.errors.JaxRuntimeError as error:  # XLA for TPUs looks at memory
-            if "RESOURCE_EXHAUSTED" in str(error):
+            if exhausted(error):
                 return sys.maxsize
             raise
         plan = program.memory_analysis()
@@ -116,6 +116,11 @@ def of_update(
         )
 
     return bytes_needed
+
+
+def exhausted(error: Exception) -> bool:
+    """Whether a smaller batch would have been no error."""
+    return "RESOURCE_EXHAUSTED" in str(error)
 
 
 def most_useful(lengths: Int[np.ndarray, "n 2"]) -> int:

@@ -26,6 +26,12 @@ Items = dict[str, Any]
 """Trees of arrays by name, each of which can be loaded alone."""
 
 
+def seals(folder: Path) -> list[Path]:
+    """Of the sealed checkpoints in a folder; drafts and what was replaced are none."""
+    found = sorted(folder.glob(f"*/{SEAL}"))
+    return [seal for seal in found if seal.parent.name.isdecimal()]
+
+
 class Checkpoints:
     """The numbered checkpoints of one folder.
 
@@ -51,9 +57,7 @@ class Checkpoints:
 
     def numbers(self) -> list[int]:
         """Of the sealed checkpoints, ascending; whether they are intact is not said."""
-        seals = self._folder.glob(f"*/{SEAL}")
-        names = (path.parent.name for path in seals)
-        return sorted(int(name) for name in names if name.isdecimal())
+        return sorted(int(seal.parent.name) for seal in seals(self._folder))
 
     def regular(self) -> list[int]:
         """Of the newest `keep` that divide by `every` those that are intact, ascending.

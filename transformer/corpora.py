@@ -19,8 +19,8 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
-from itertools import chain, count, zip_longest
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, count, islice, zip_longest
 from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -156,19 +156,21 @@ def parted(line: str) -> tuple[str, str]:
     return text, line[len(text) :]
 
 
-def whole_lines(path: Path) -> Iterator[str]:
-    """Lines of a text file, split at newlines only, decompressed by its ending.
+def unmarked(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines without the byte order mark that some programs put before the first."""
+    lines = iter(lines)
+    yield from (line.removeprefix(codecs.BOM_UTF8) for line in islice(lines, 1))
+    yield from lines
 
-    The byte order mark that some programs put at the beginning is no text.
-    """
+
+def whole_lines(path: Path) -> Iterator[str]:
+    """Lines of a text file, split at newlines only, decompressed by its ending."""
     opener = OPENERS.get(path.suffix, open)
     number = 0
     try:
         with opener(path, "rb") as file:
-            for line in file:
+            for line in unmarked(file):
                 number += 1
-                if number == 1:
-                    line = line.removeprefix(codecs.BOM_UTF8)
                 yield line.decode()
     except UnicodeDecodeError as error:
         byte = error.object[error.start]

@@ -29,7 +29,7 @@ from transformer import parallel, search, seating
 from transformer.axes import Params
 from transformer.lanes import together
 from transformer.networks import Memory, Network, penalised
-from transformer.search import IMPOSSIBLE, Ask, Hypotheses, State
+from transformer.search import Ask, Hypotheses, State
 from transformer.seating import Asked, Queue, Request, Sizes
 from transformer.strategies import Strategy
 
@@ -190,13 +190,9 @@ def _begin(network: Network, memory: Memory, asked: Asked, *, shape: Shape) -> R
     strategy, rows = shape.strategy, shape.rows
     network, _ = penalised(network, strategy.coverage)
     cache = network.cache(memory, strategy.width, shape.length)
-    alive, finished = (
-        search.nothing(rows, count, shape.length)
-        for count in (strategy.width, strategy.best)
-    )
-    zero = jnp.zeros(rows, jnp.int32)
+    sizes = {"length": shape.length, "width": strategy.width, "best": strategy.best}
     memory, asked = jax.tree.map(jnp.zeros_like, (memory, asked))
-    return Running(memory, asked, State(zero, alive, cache, finished, zero))
+    return Running(memory, asked, search.idle(cache, rows, **sizes))
 
 
 def _admit(
@@ -268,5 +264,5 @@ def _turn(
 def _ended(state: State, length: int) -> tuple[State, Bool[Array, " B"]]:
     """The searches for which there is room left, and which have come to its end."""
     over = search.alive(state) & (state.position >= length)
-    scores = jnp.where(over[:, None], IMPOSSIBLE, state.alive.scores)
-    return state._replace(alive=state.alive._replace(scores=scores)), over
+    alive = search.scored(state.alive, state.alive.scores, ~over[:, None])
+    return state._replace(alive=alive), over

@@ -1,7 +1,6 @@
 """An experiment, from its settings to its scores."""
 
 import dataclasses
-import logging
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -23,7 +22,7 @@ from transformer import (
     update,
     weights,
 )
-from transformer.checkpoints import Checkpoints
+from transformer.checkpoints import seals
 from transformer.config import Config
 from transformer.dataset import Dataset
 from transformer.errors import InputError
@@ -33,8 +32,6 @@ from transformer.pages import corpus
 from transformer.step import Objective
 from transformer.tokenizer import Tokenizers
 from transformer.training import Run, build
-
-log = logging.getLogger(__name__)
 
 
 def fit(
@@ -140,13 +137,15 @@ def _check_settings(cfg: Config, path: Path) -> None:
 def _describe(cfg: Config, path: Path, data: Dataset, init_from: Path | None) -> None:
     """Makes the model folder, or checks that a run goes on with what it began with."""
     parent = weights.version(init_from) if init_from else ""
-    if _going_on(path):
+    going_on = _going_on(path)
+    if folder.exists(path):
         before = folder.describe(path)
-        _check_data(path, before.data, data.fingerprint)
-        _check_parent(path, before.parent, parent)
-        return _check_whole(path, cfg, forsaken=bool(before.parent) and not parent)
-    if folder.exists(path) and folder.describe(path).parent and not parent:
-        raise _forsaken(path)
+        if going_on:
+            _check_data(path, before.data, data.fingerprint)
+            _check_parent(path, before.parent, parent)
+        _check_whole(path, cfg, forsaken=bool(before.parent) and not parent)
+    if going_on:
+        return
     vocabulary = data.tokenizers.source.size, data.tokenizers.target.size
     directions = finetuning.directions(cfg.data, init_from)
     made = Description(cfg, vocabulary, data.fingerprint, directions, parent)
@@ -177,7 +176,7 @@ def _check_parent(path: Path, before: str | None, now: str) -> None:
 
 def _check_whole(path: Path, cfg: Config, *, forsaken: bool) -> None:
     """Raises `InputError` if a run would begin anew, though not as it once began."""
-    if Checkpoints(path / "checkpoints", log.warning).numbers():
+    if seals(path / "checkpoints"):
         return
     later = [n for n in weights.of(path).numbers() if n > cfg.training.eval_every]
     if later:
@@ -186,14 +185,10 @@ def _check_whole(path: Path, cfg: Config, *, forsaken: bool) -> None:
             "from. Begin with another --out, from these weights by --init-from."
         )
     if forsaken:
-        raise _forsaken(path)
-
-
-def _forsaken(path: Path) -> InputError:
-    return InputError(
-        f"{path} was begun with --init-from, and no update is saved yet. Give it "
-        "again, or name another --out."
-    )
+        raise InputError(
+            f"{path} was begun with --init-from, and no update is saved yet. Give it "
+            "again, or name another --out."
+        )
 
 
 def _as_begun(cfg: Config, path: Path) -> Config:

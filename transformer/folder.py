@@ -11,12 +11,11 @@ report.html        the same, to look at
 import dataclasses
 import json
 from importlib import metadata
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from transformer import settings
-from transformer.checkpoints import SEAL
+from transformer.checkpoints import seals
 from transformer.config import Config, ModelConfig
 from transformer.errors import InputError, unreadable
 from transformer.tokenizer import Tokenizers
@@ -103,8 +102,7 @@ def exists(path: Path) -> bool:
 def begun(path: Path) -> bool:
     """Whether there is something in it that was learnt, and is whole."""
     learnt = (path / "checkpoints", path / "weights")
-    seals = chain.from_iterable(part.glob(f"*/{SEAL}") for part in learnt)
-    return exists(path) and any(seal.parent.name.isdecimal() for seal in seals)
+    return exists(path) and any(map(seals, learnt))
 
 
 def vacant(path: Path) -> bool:

@@ -172,12 +172,15 @@ class Demands:
 
     def required(self) -> list[str]:
         """The phrases that must stand in some translation, those of terms included."""
-        of_terms = (wish.required for wish in self._glossary().wishes.values())
+        return self._required(self._glossary())
+
+    def _required(self, glossary: Glossary) -> list[str]:
+        of_terms = (wish.required for wish in glossary.wishes.values())
         return [*self.require, *chain.from_iterable(of_terms)]
 
     def _wish(self) -> Callable[[str], Wish]:
         glossary = self._glossary()
-        for demanded in (self.prefix, *self.required()):
+        for demanded in (self.prefix, *self._required(glossary)):
             for phrase in _within(demanded, self.ban):
                 raise InputError(
                     f"{phrase!r} is banned, and {demanded!r} is demanded. Remove one "

@@ -187,9 +187,12 @@ def copied(task: Task, prefix: str) -> Outcome:
     """The text itself, in no tokens, behind the prefix and the phrases it lacks."""
     text = task.text.strip()
     begun = text.startswith(prefix)
-    before, behind = ([], [text]) if begun else ([prefix, text], [])
+    lacking: list[str] = []
+
+    def whole() -> str:
+        return " ".join([text, *lacking] if begun else [prefix, *lacking, text])
+
     for phrase in sorted(task.required, key=len, reverse=True):
-        if not phrases.contains(" ".join([*before, *behind]), phrase):
-            behind.append(phrase) if begun else before.insert(-1, phrase)
-    whole = " ".join([*before, *behind])
-    return Outcome([Found(whole, 0.0, (), (), ())], task.warnings)
+        if not phrases.contains(whole(), phrase):
+            lacking.append(phrase)
+    return Outcome([Found(whole(), 0.0, (), (), ())], task.warnings)

@@ -159,10 +159,16 @@ def beam(
 
 def start(cache: Cache, batch: int, *, length: int, width: int, best: int) -> State:
     """Before the first step: one hypothesis a sentence, of no tokens."""
-    one = nothing(batch, width, length)
-    one = one._replace(scores=one.scores.at[:, 0].set(0))
+    state = idle(cache, batch, length=length, width=width, best=best)
+    scores = state.alive.scores.at[:, 0].set(0)
+    return state._replace(alive=state.alive._replace(scores=scores))
+
+
+def idle(cache: Cache, batch: int, *, length: int, width: int, best: int) -> State:
+    """Nothing is searched for."""
+    none, found = (nothing(batch, count, length) for count in (width, best))
     zero = jnp.zeros(batch, jnp.int32)
-    return State(zero, one, cache, nothing(batch, best, length), zero)
+    return State(zero, none, cache, found, zero)
 
 
 def alive(state: State) -> Bool[Array, " B"]:
@@ -188,16 +194,14 @@ def advanced(
     places = sums.shape[1] - state.ended[:, None]
     sums = jnp.where(_rank(sums) < places, sums, IMPOSSIBLE)
     grown = _grown(before, position, log_probs, sums, parents, tokens)
-
     ended = (tokens == EOS) & (sums > IMPOSSIBLE)
-    lengths = (position + 1).astype(jnp.float32)
     cache = reorder(cache, parents)
-    scores = sums / penalty(lengths)[:, None]
+    scores = sums / penalty((position + 1).astype(jnp.float32))[:, None]
     scores = scores if worth is None else scores + worth(cache)
-    finished = _best(state.finished, _scored(grown, scores, ended))
-    going = _scored(grown, sums, ~ended)
+    finished = _best(state.finished, scored(grown, scores, ended))
+    going = scored(grown, sums, ~ended)
     promising = _promising(ask.limits, penalty, going, finished)
-    going = _scored(going, going.scores, promising)
+    going = scored(going, going.scores, promising)
     count = state.ended + ended.sum(axis=1)
     return State(position + alive(state), going, cache, finished, count)
 
@@ -255,7 +259,7 @@ def _grown(
     )
 
 
-def _scored(
+def scored(
     hypotheses: Hypotheses, scores: Float[Array, "B K"], where: Bool[Array, "B #K"]
 ) -> Hypotheses:
     """The hypotheses with these scores; elsewhere there is none."""
@@ -291,8 +295,6 @@ def gather(tree: Any, index: Int[Array, "B J"]) -> Any:
 
 
 def nothing(batch: int, width: int, length: int) -> Hypotheses:
-    return Hypotheses(
-        tokens=jnp.full((batch, width, length), PAD),
-        scores=jnp.full((batch, width), IMPOSSIBLE),
-        log_probs=jnp.zeros((batch, width, length)),
-    )
+    shape = batch, width, length
+    scores = jnp.full(shape[:2], IMPOSSIBLE)
+    return Hypotheses(jnp.full(shape, PAD), scores, jnp.zeros(shape))

@@ -4,7 +4,6 @@ Whatever a line holds, exactly one line comes out for it, with the same end. Onl
 newline ends a line; carriage returns right before it belong to the end.
 """
 
-import codecs
 import hashlib
 import json
 import os
@@ -105,16 +104,9 @@ def standard_input() -> BinaryIO:
     return open(sys.stdin.fileno(), "rb", closefd=False)
 
 
-def unmarked(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines without the byte order mark that may stand before the first."""
-    lines = iter(lines)
-    yield from (line.removeprefix(codecs.BOM_UTF8) for line in islice(lines, 1))
-    yield from lines
-
-
 def given() -> Iterator[str]:
     """The lines of standard input without their ends."""
-    return map(text, unmarked(standard_input()))
+    return map(text, corpora.unmarked(standard_input()))
 
 
 def pipe(source: Iterable[bytes], translate: Translate, render: Render) -> None:
@@ -145,7 +137,7 @@ def _arrived(source: Iterable[bytes]) -> Iterator[list[str]]:
 
     def read() -> None:
         try:
-            for line in unmarked(source):
+            for line in corpora.unmarked(source):
                 arrivals.put(line)
         except Exception as error:  # raised again by whoever waits for the lines
             failures.append(error)

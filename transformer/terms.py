@@ -49,9 +49,10 @@ class Glossary:
 
     def _terms(self, text: str) -> Iterator[str]:
         """The terms in a text from left to right; of two that overlap the longer."""
-        hidden = spans.find(text, self.kinds)
+        places = sorted(self._places(text), key=_longest_first)
+        hidden = spans.find(text, self.kinds) if places else ()
         taken: list[tuple[int, int, str]] = []
-        for begin, end, term in sorted(self._places(text), key=_longest_first):
+        for begin, end, term in places:
             if any(_cut(begin, end, span) for span in hidden):
                 continue
             if all(end <= left or right <= begin for left, right, _ in taken):

@@ -13,7 +13,7 @@ import optax
 from jax.stages import Compiled
 from jaxtyping import Array, Bool
 
-from transformer import batches, parallel
+from transformer import batches, budget, parallel
 from transformer.batches import Batch, Shape
 from transformer.config import DataConfig
 from transformer.errors import InputError
@@ -162,7 +162,7 @@ def fitting(cfg: DataConfig) -> Iterator[None]:
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):
+        if not budget.exhausted(error):
             raise
         raise InputError(
             f"A batch of data.tokens={cfg.budget} does not fit into the memory of the "

@@ -13,7 +13,7 @@ from jaxtyping import Array, Int
 
 from transformer import parallel
 from transformer.axes import Params
-from transformer.checkpoints import SEAL, Checkpoints
+from transformer.checkpoints import Checkpoints, seals
 from transformer.errors import InputError
 from transformer.model import Transformer
 
@@ -34,10 +34,7 @@ def of(path: Path) -> Checkpoints:
 
 def version(path: Path) -> str:
     """A mark of the weights in a model folder: other weights, another mark."""
-    best, newest = (
-        [seal for seal in sorted(found) if seal.parent.name.isdecimal()]
-        for found in ((path / name).glob(f"*/{SEAL}") for name in FOLDERS)
-    )
+    best, newest = (seals(path / name) for name in FOLDERS)
     marks = (seal.read_bytes() for seal in best or newest)
     return hashlib.sha256(b"".join(marks)).hexdigest()
 
